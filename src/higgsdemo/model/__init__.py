@@ -1,0 +1,39 @@
+"""The words of the design as types: frozen, typed, no input or output."""
+
+from higgsdemo.model.histogram import Axis, Histogram
+from higgsdemo.model.result import (
+    Cutflow,
+    Failure,
+    Output,
+    Result,
+    Sections,
+    count_sections,
+    merge_sections,
+    sections_of,
+)
+from higgsdemo.model.sample import CHANNELS, GROUPS, Group, InputFile, Sample, SampleSet
+from higgsdemo.model.task import Task, TaskFile
+from higgsdemo.model.totals import SampleTotals, Totals
+
+__all__ = [
+    "CHANNELS",
+    "GROUPS",
+    "Axis",
+    "Cutflow",
+    "Failure",
+    "Group",
+    "Histogram",
+    "InputFile",
+    "Output",
+    "Result",
+    "Sample",
+    "SampleSet",
+    "SampleTotals",
+    "Sections",
+    "Task",
+    "TaskFile",
+    "Totals",
+    "count_sections",
+    "merge_sections",
+    "sections_of",
+]

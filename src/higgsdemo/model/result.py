@@ -1,0 +1,218 @@
+"""Results and failures: what one attempt at a task gives, and their JSON form.
+
+The content of a result (what its digest covers) does not depend on where or when it was made;
+`provenance` and `counters` do, and are outside the digest.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from higgsdemo.errors import Cause
+from higgsdemo.model.histogram import Histogram
+
+RESULT_SCHEMA = 1
+
+Cutflow = tuple[tuple[str, int], ...]
+Sections = dict[int, list[list[int]]]  # run -> inclusive ranges of luminosity sections
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a workflow makes of a task's events.
+
+    `events` were read; `histograms` are keyed "channel/variable"; `cutflow` per channel: the
+    events left after each step, in order. `sections_seen` and `sections_used` are the
+    luminosity sections met, and those left by the certified-sections mask (None: the input
+    has no run and luminosityBlock, or is simulated). `bytes_read` is what was fetched.
+    """
+
+    events: int
+    histograms: Mapping[str, Histogram]
+    cutflow: Mapping[str, Cutflow]
+    sections_seen: Sections | None = None
+    sections_used: Sections | None = None
+    bytes_read: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished task. `version` is the workflow's; `files` were read to the end."""
+
+    task_id: str
+    sample: str
+    workflow: str
+    version: str
+    files: int
+    output: Output
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    counters: Mapping[str, float] = field(default_factory=dict)
+
+    @functools.cached_property
+    def content(self) -> dict[str, Any]:
+        """The part of the document that the digest covers."""
+        output = self.output
+        return {
+            "schema": RESULT_SCHEMA,
+            "task": self.task_id,
+            "sample": self.sample,
+            "workflow": self.workflow,
+            "version": self.version,
+            "files": self.files,
+            "events": output.events,
+            "histograms": {
+                key: histogram.to_uhi() for key, histogram in sorted(output.histograms.items())
+            },
+            "cutflow": {
+                channel: [list(step) for step in steps]
+                for channel, steps in sorted(output.cutflow.items())
+            },
+            "sections_seen": _sections_to_json(output.sections_seen),
+            "sections_used": _sections_to_json(output.sections_used),
+        }
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content: equal for any two right executions of the task."""
+        canonical = json.dumps(self.content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a JSON-ready document."""
+        return {
+            **self.content,
+            "digest": self.digest,
+            "provenance": dict(self.provenance),
+            "counters": {**self.counters, "bytes_read": self.output.bytes_read},
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Result:
+        """Read a result written by `to_json`.
+
+        Raises ValueError if it is not one, is of another schema, or its digest does not fit.
+        """
+        if document.get("schema") != RESULT_SCHEMA:
+            raise ValueError(f"result schema {document.get('schema')!r}, not {RESULT_SCHEMA}")
+        try:
+            counters = dict(document["counters"])
+            output = Output(
+                events=document["events"],
+                histograms={
+                    key: Histogram.from_uhi(histogram)
+                    for key, histogram in document["histograms"].items()
+                },
+                cutflow={
+                    channel: tuple((step, int(count)) for step, count in steps)
+                    for channel, steps in document["cutflow"].items()
+                },
+                sections_seen=_sections_from_json(document["sections_seen"]),
+                sections_used=_sections_from_json(document["sections_used"]),
+                bytes_read=int(counters.pop("bytes_read", 0)),
+            )
+            result = cls(
+                task_id=document["task"],
+                sample=document["sample"],
+                workflow=document["workflow"],
+                version=document["version"],
+                files=document["files"],
+                output=output,
+                provenance=document["provenance"],
+                counters=counters,
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a result: {error!r}") from error
+        if result.digest != document["digest"]:
+            raise ValueError(f"result of task {result.task_id}: content and digest differ")
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt: the cause, the message for people, and the traceback of a bug."""
+
+    task_id: str
+    cause: Cause
+    message: str
+    traceback: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the failure as a JSON-ready document."""
+        return {
+            "task": self.task_id,
+            "cause": str(self.cause),
+            "message": self.message,
+            "traceback": self.traceback,
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Failure:
+        """Read a failure written by `to_json`; ValueError if it is not one."""
+        try:
+            return cls(
+                document["task"],
+                Cause(document["cause"]),
+                document["message"],
+                document["traceback"],
+                document["provenance"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a failure: {error!r}") from error
+
+
+def sections_of(runs: np.ndarray[Any, Any], sections: np.ndarray[Any, Any]) -> Sections:
+    """Pack (run, luminosity section) pairs, any order and repeated, into inclusive ranges."""
+    if runs.size == 0:
+        return {}
+    keys = (runs.astype(np.int64) << 32) | sections.astype(np.int64)
+    changed = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    keys = np.unique(keys[changed])
+    first = np.flatnonzero(np.diff(keys, prepend=keys[0] - 2) != 1)
+    last = np.append(first[1:], keys.size) - 1
+    packed: Sections = {}
+    for begin, end in zip(keys[first].tolist(), keys[last].tolist(), strict=True):
+        packed.setdefault(begin >> 32, []).append([begin & 0xFFFFFFFF, end & 0xFFFFFFFF])
+    return packed
+
+
+def merge_sections(one: Sections | None, other: Sections | None) -> Sections | None:
+    """Return the union of two sets of sections; None (unknown) gives way."""
+    if one is None or other is None:
+        return other if one is None else one
+    merged: Sections = {}
+    for run in sorted({*one, *other}):
+        spans = sorted([*one.get(run, []), *other.get(run, [])])
+        joined = [list(spans[0])]
+        for low, high in spans[1:]:
+            if low <= joined[-1][1] + 1:
+                joined[-1][1] = max(joined[-1][1], high)
+            else:
+                joined.append([low, high])
+        merged[run] = joined
+    return merged
+
+
+def count_sections(sections: Sections | None) -> int:
+    """Return how many luminosity sections there are."""
+    return sum(high - low + 1 for spans in (sections or {}).values() for low, high in spans)
+
+
+def _sections_to_json(sections: Sections | None) -> dict[str, list[list[int]]] | None:
+    if sections is None:
+        return None
+    return {str(run): spans for run, spans in sorted(sections.items())}
+
+
+def _sections_from_json(document: Mapping[str, list[list[int]]] | None) -> Sections | None:
+    if document is None:
+        return None
+    return {int(run): spans for run, spans in document.items()}

@@ -1,0 +1,81 @@
+"""Tasks: the unit of work, the same wherever it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from higgsdemo.model.sample import CHANNELS
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A file of a task: logical name, where it lies, and its size in bytes where known."""
+
+    name: str
+    url: str
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file of one sample (or a few small ones, or an entry range of a large one).
+
+    `start` and `stop` are the entry range [start, stop) of a single file; None is the whole.
+    `luminosity_pb` (data, pb^-1) and `generated_events` (simulated) are the shares of the
+    sample that this task stands for; None means unknown, and the events read are counted.
+    """
+
+    sample: str
+    files: tuple[TaskFile, ...]
+    workflow: str = "h4l"
+    options: Mapping[str, str] = field(default_factory=dict)
+    start: int | None = None
+    stop: int | None = None
+    channels: tuple[str, ...] = CHANNELS
+    is_data: bool = False
+    certified: str | None = None  # path of the certified-sections JSON applied to this task
+    luminosity_pb: float | None = None
+    generated_events: float | None = None
+
+    @property
+    def id(self) -> str:
+        """A digest of sample, logical file names and range: 16 hexadecimal digits."""
+        named = [self.sample, [file.name for file in self.files], self.start, self.stop]
+        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """A short name for people: the file and the range."""
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        span = "" if self.start is None else f"[{self.start}:{self.stop}]"
+        return f"{self.sample}: {self.files[0].name}{span}{more}"
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The bytes of its files, where all are known."""
+        sizes = [file.size_bytes for file in self.files]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as a JSON-ready document."""
+        document = dataclasses.asdict(self)
+        document["options"] = dict(self.options)
+        document["id"] = self.id
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Task:
+        """Read a task written by `to_json`; ValueError if its id does not fit its content."""
+        fields = {key: value for key, value in document.items() if key != "id"}
+        fields["files"] = tuple(TaskFile(**file) for file in fields["files"])
+        fields["channels"] = tuple(fields["channels"])
+        task = cls(**fields)
+        if document.get("id", task.id) != task.id:
+            raise ValueError(f"task {document['id']} has the content of task {task.id}")
+        return task
