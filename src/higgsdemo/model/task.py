@@ -26,6 +26,7 @@ class Task:
     """One file of one sample (or a few small ones, or an entry range of a large one).
 
     `start` and `stop` are the entry range [start, stop) of a single file; None is the whole.
+    `events` is how many entries that is, where the plan could know.
     `luminosity_pb` (data, pb^-1) and `generated_events` (simulated) are the shares of the
     sample that this task stands for; None means unknown, and the events read are counted.
     """
@@ -36,6 +37,7 @@ class Task:
     options: Mapping[str, str] = field(default_factory=dict)
     start: int | None = None
     stop: int | None = None
+    events: int | None = None
     channels: tuple[str, ...] = CHANNELS
     is_data: bool = False
     certified: str | None = None  # path of the certified-sections JSON applied to this task

@@ -1,0 +1,24 @@
+"""The record of a run: its directory, every task and attempt, the merge and the closing check."""
+
+from higgsdemo.ledger.closing import closing_check
+from higgsdemo.ledger.database import Counts, Delivery, Ledger, Problem
+from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
+from higgsdemo.ledger.merge import Merger
+from higgsdemo.ledger.rundir import RunDirectory, check_name, create_run, open_run, run_names
+
+__all__ = [
+    "Counts",
+    "Delivery",
+    "Ledger",
+    "Manifest",
+    "Merger",
+    "Problem",
+    "RunDirectory",
+    "check_name",
+    "closing_check",
+    "create_run",
+    "open_run",
+    "read_manifest",
+    "run_names",
+    "write_manifest",
+]

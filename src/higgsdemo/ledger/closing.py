@@ -1,0 +1,48 @@
+"""The closing check: a run is complete only if its sums say so (promise P1)."""
+
+from __future__ import annotations
+
+from higgsdemo.ledger.database import Ledger
+from higgsdemo.ledger.manifest import Manifest
+from higgsdemo.ledger.merge import Merger
+
+
+def closing_check(ledger: Ledger, manifest: Manifest) -> list[str]:
+    """Return what does not add up, one line each; nothing if the run closes.
+
+    Every task is in one state; each task counted done has one result and no other has one;
+    events and files of a fresh merge equal those of the tasks counted done, entry ranges
+    included; there is no alarm.
+    """
+    wrong: list[str] = []
+    counts = ledger.counts()
+    failed = sum(counts.failed.values())
+    if counts.planned != len(manifest.tasks):
+        wrong.append(f"{len(manifest.tasks)} tasks in the manifest, {counts.planned} in the ledger")
+    if counts.planned != counts.done + failed + counts.running + counts.queued:
+        wrong.append(f"the states of the tasks do not add up: {counts}")
+    if not counts.ended:
+        wrong.append(f"{counts.running} tasks are running and {counts.queued} are queued")
+    merger = Merger(manifest)
+    rows = {row["id"]: row for row in ledger.rows()}
+    with_result: set[str] = set()
+    for _, document in ledger.documents():
+        merger.add(document)
+        row = rows[document["task"]]
+        with_result.add(row["id"])
+        wrong += [
+            f"{row['label']}: {document[kind]} {kind} read, {row[kind]} planned"
+            for kind in ("events", "files")
+            if row[kind] is not None and row[kind] != document[kind]
+        ]
+    done = {row["id"] for row in rows.values() if row["state"] == "done"}
+    if done != with_result:
+        wrong.append(
+            f"{len(done - with_result)} tasks are done without a result, "
+            f"{len(with_result - done)} have a result and are not done"
+        )
+    merged = sum(sample.events for sample in merger.totals().samples.values())
+    delivered = ledger.delivered_events()
+    if merged != delivered:
+        wrong.append(f"{merged} events in the merged result, {delivered} in the delivered ones")
+    return [*wrong, *ledger.alarms()]

@@ -1,0 +1,418 @@
+"""The ledger: every task of a run, each attempt at it, and its one result, in SQLite.
+
+Each task is in exactly one state, so planned = done + failed + running + queued holds at any
+time (promise P1). Every change is one transaction: a process killed at any instruction leaves
+a ledger that is true (promise P3). A result is kept once; a second one with the same digest
+changes nothing, with another digest it is an alarm (promise P2).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from higgsdemo.errors import Cause, RunError
+from higgsdemo.model import Failure, Result, Task
+
+LEDGER_SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tasks (
+    number INTEGER PRIMARY KEY,  -- place in the manifest
+    id TEXT NOT NULL UNIQUE,
+    sample TEXT NOT NULL,
+    label TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    events INTEGER,              -- planned, where known
+    size_bytes INTEGER,
+    luminosity_pb REAL,
+    generated_events REAL,
+    state TEXT NOT NULL DEFAULT 'queued'
+        CHECK (state IN ('queued', 'running', 'done', 'failed')),
+    cause TEXT CHECK ((cause IS NOT NULL) = (state = 'failed')),
+    tries INTEGER NOT NULL DEFAULT 0  -- failed attempts that count against the task
+);
+CREATE INDEX tasks_by_state ON tasks (state, cause);
+CREATE TABLE attempts (
+    number INTEGER PRIMARY KEY,
+    task TEXT NOT NULL REFERENCES tasks (id),
+    place TEXT NOT NULL,         -- where it ran: engine, host, process
+    started REAL NOT NULL,
+    ended REAL,
+    outcome TEXT,                -- done, duplicate, a cause, or interrupted
+    message TEXT,
+    traceback TEXT
+);
+CREATE INDEX attempts_by_task ON attempts (task);
+CREATE INDEX attempts_open ON attempts (task) WHERE ended IS NULL;
+CREATE TABLE results (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    task TEXT NOT NULL UNIQUE REFERENCES tasks (id),
+    digest TEXT NOT NULL,
+    events INTEGER NOT NULL,
+    received REAL NOT NULL,
+    document BLOB NOT NULL       -- the result as JSON, deflated
+);
+CREATE TABLE alarms (
+    number INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    task TEXT,
+    message TEXT NOT NULL
+);
+"""
+
+
+class Delivery(StrEnum):
+    """What became of a delivered result."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many tasks are in which state; they add up to `planned`."""
+
+    planned: int
+    done: int
+    running: int
+    queued: int
+    failed: Mapping[str, int]  # by cause
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self.running == 0 and self.queued == 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Failures that look alike: same cause, same message, with one example."""
+
+    cause: str
+    message: str
+    tasks: int
+    example: str
+    traceback: str | None
+
+
+class Ledger:
+    """An open ledger. Use it from one thread; close it, or use it as a context manager."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._db = connection
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, run_id: str, manifest_digest: str) -> Self:
+        """Make a new ledger."""
+        ledger = cls(_connect(path), path)
+        with ledger._change():
+            for statement in _TABLES.split(";\n"):
+                ledger._db.execute(statement)
+            facts = {"schema": LEDGER_SCHEMA, "run": run_id, "manifest": manifest_digest}
+            ledger._db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a ledger; RunError if it is missing, damaged or newer than this program."""
+        if not path.is_file():
+            raise RunError("the ledger is missing", where=str(path))
+        try:
+            ledger = cls(_connect(path), path)
+            schema = int(ledger.meta("schema"))
+        except (sqlite3.DatabaseError, KeyError, ValueError) as error:
+            raise RunError("the ledger cannot be read", where=str(path), why=str(error)) from error
+        if schema > LEDGER_SCHEMA:
+            ledger.close()
+            raise RunError(
+                "the ledger is newer than this program",
+                where=str(path),
+                why=f"schema {schema}, this program knows {LEDGER_SCHEMA}",
+                hint="update higgsdemo",
+            )
+        return ledger
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def meta(self, key: str) -> str:
+        """Return a fact about the run: schema, run, manifest."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise KeyError(key)
+        return str(row[0])
+
+    # -- changes, each one transaction --------------------------------------------------------
+
+    def plan(self, tasks: Iterable[Task]) -> None:
+        """Enter the tasks, all queued."""
+        rows = [
+            (
+                number,
+                task.id,
+                task.sample,
+                task.label,
+                len(task.files),
+                task.events,
+                task.size_bytes,
+                task.luminosity_pb,
+                task.generated_events,
+            )
+            for number, task in enumerate(tasks)
+        ]
+        with self._change():
+            self._db.executemany(
+                "INSERT INTO tasks (number, id, sample, label, files, events, size_bytes,"
+                " luminosity_pb, generated_events) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def start(self, task_id: str, place: str) -> None:
+        """Note that a queued task starts to run at `place`."""
+        with self._change():
+            self._db.execute(
+                "UPDATE tasks SET state = 'running' WHERE id = ? AND state = 'queued'", (task_id,)
+            )
+            self._db.execute(
+                "INSERT INTO attempts (task, place, started) VALUES (?, ?, ?)",
+                (task_id, place, time.time()),
+            )
+
+    def deliver(self, result: Result) -> Delivery:
+        """Take a result, whatever the task's state; the second of a task changes nothing."""
+        with self._change():
+            known = self._db.execute(
+                "SELECT digest FROM results WHERE task = ?", (result.task_id,)
+            ).fetchone()
+            if known is not None:
+                same = known[0] == result.digest
+                self._end_attempt(result.task_id, "duplicate", None, None)
+                if same:
+                    return Delivery.DUPLICATE
+                self._alarm(
+                    result.task_id,
+                    f"a second result of the task has another digest: {result.digest}, "
+                    f"kept is {known[0]}",
+                )
+                return Delivery.ALARM
+            found = self._db.execute(
+                "UPDATE tasks SET state = 'done', cause = NULL WHERE id = ?", (result.task_id,)
+            )
+            if found.rowcount == 0:
+                self._alarm(None, f"a result of task {result.task_id}, which is not of this run")
+                return Delivery.ALARM
+            document = zlib.compress(json.dumps(result.to_json()).encode(), 1)
+            self._db.execute(
+                "INSERT INTO results (task, digest, events, received, document)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (
+                    result.task_id,
+                    result.digest,
+                    result.output.events,
+                    time.time(),
+                    document,
+                ),
+            )
+            self._end_attempt(result.task_id, "done", None, None)
+        return Delivery.ACCEPTED
+
+    def fail(self, failure: Failure, *, again: bool, counts: bool = True) -> None:
+        """Note a failed attempt: queue the task `again`, or leave it failed with its cause.
+
+        `counts` is false for attempts that are not the task's fault (preempted).
+        """
+        with self._change():
+            self._db.execute(
+                "UPDATE tasks SET state = ?, cause = ?, tries = tries + ?"
+                " WHERE id = ? AND state != 'done'",
+                (
+                    "queued" if again else "failed",
+                    None if again else str(failure.cause),
+                    int(counts),
+                    failure.task_id,
+                ),
+            )
+            self._end_attempt(
+                failure.task_id, str(failure.cause), failure.message, failure.traceback
+            )
+
+    def recover(self) -> int:
+        """Queue again what was running when its driver ended; return how many there were."""
+        with self._change():
+            found = self._db.execute("UPDATE tasks SET state = 'queued' WHERE state = 'running'")
+            self._db.execute(
+                "UPDATE attempts SET ended = ?, outcome = 'interrupted' WHERE ended IS NULL",
+                (time.time(),),
+            )
+            return found.rowcount
+
+    def requeue_failed(self) -> int:
+        """Queue the failed tasks again with all their tries; return how many there were."""
+        with self._change():
+            return self._db.execute(
+                "UPDATE tasks SET state = 'queued', cause = NULL, tries = 0 WHERE state = 'failed'"
+            ).rowcount
+
+    # -- questions ------------------------------------------------------------------------------
+
+    def counts(self, sample: str | None = None) -> Counts:
+        """Count the tasks by state, of one sample or of all."""
+        rows = self._db.execute(
+            "SELECT state, cause, count(*) FROM tasks WHERE ?1 IS NULL OR sample = ?1"
+            " GROUP BY state, cause ORDER BY state, cause",
+            (sample,),
+        ).fetchall()
+        plain = {state: count for state, cause, count in rows if cause is None}
+        return Counts(
+            planned=sum(row[2] for row in rows),
+            done=plain.get("done", 0),
+            running=plain.get("running", 0),
+            queued=plain.get("queued", 0),
+            failed={cause: count for _, cause, count in rows if cause is not None},
+        )
+
+    def queued(self) -> list[str]:
+        """Return the ids of the queued tasks, in the order of the manifest."""
+        rows = self._db.execute("SELECT id FROM tasks WHERE state = 'queued' ORDER BY number")
+        return [row[0] for row in rows]
+
+    def tries(self, task_id: str) -> int:
+        """Return how many failed attempts count against the task."""
+        row = self._db.execute("SELECT tries FROM tasks WHERE id = ?", (task_id,)).fetchone()
+        return int(row[0])
+
+    def failed(self, cause: Cause | None = None) -> list[tuple[str, str, str]]:
+        """Return (task id, sample, label) of the failed tasks, of one cause or of all."""
+        rows = self._db.execute(
+            "SELECT id, sample, label FROM tasks"
+            " WHERE state = 'failed' AND (?1 IS NULL OR cause = ?1) ORDER BY number",
+            (None if cause is None else str(cause),),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def problems(self, only_failed: bool = True) -> list[Problem]:
+        """Group the failures by cause and message, most frequent first.
+
+        `only_failed` looks at the last attempt of each failed task; otherwise at every failed
+        attempt, retried ones included.
+        """
+        which = (
+            "attempts.number = (SELECT max(number) FROM attempts AS later"
+            " WHERE later.task = tasks.id) AND tasks.state = 'failed'"
+            if only_failed
+            else "attempts.message IS NOT NULL"
+        )
+        rows = self._db.execute(
+            "SELECT coalesce(tasks.cause, attempts.outcome), attempts.message,"
+            " count(DISTINCT tasks.id), min(tasks.label), max(attempts.traceback)"
+            f" FROM tasks JOIN attempts ON attempts.task = tasks.id WHERE {which}"
+            " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+        )
+        return [Problem(row[0], row[1] or "", row[2], row[3], row[4]) for row in rows]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the tasks as dictionaries, in the order of the manifest."""
+        cursor = self._db.execute("SELECT * FROM tasks ORDER BY number")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def attempts(self, task_id: str) -> list[dict[str, Any]]:
+        """Return the attempts at a task as dictionaries, oldest first."""
+        cursor = self._db.execute(
+            "SELECT * FROM attempts WHERE task = ? ORDER BY number", (task_id,)
+        )
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def documents(self, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (sequence, result document) of the results that came after `after`."""
+        cursor = self._db.execute(
+            "SELECT sequence, document FROM results WHERE sequence > ? ORDER BY sequence",
+            (after,),
+        )
+        for sequence, document in cursor:
+            yield sequence, json.loads(zlib.decompress(document))
+
+    def delivered_events(self) -> int:
+        """Return the events of all results, as noted when they were delivered."""
+        row = self._db.execute("SELECT coalesce(sum(events), 0) FROM results").fetchone()
+        return int(row[0])
+
+    def alarms(self) -> list[str]:
+        """Return what should never happen and did."""
+        rows = self._db.execute("SELECT task, message FROM alarms ORDER BY number")
+        return [f"task {task}: {message}" if task else message for task, message in rows]
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """One transaction. A full disk or a locked file is told as such."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise RunError(
+                "the ledger cannot be written",
+                where=str(self.path),
+                why=str(error),
+                hint="what was done is kept: free some space, then higgsdemo resume",
+            ) from error
+
+    def _end_attempt(
+        self, task_id: str, outcome: str, message: str | None, traceback: str | None
+    ) -> None:
+        now = time.time()
+        found = self._db.execute(
+            "UPDATE attempts SET ended = ?, outcome = ?, message = ?, traceback = ?"
+            " WHERE number = (SELECT min(number) FROM attempts"
+            "                 WHERE task = ? AND ended IS NULL)",
+            (now, outcome, message, traceback, task_id),
+        )
+        if found.rowcount == 0:  # an attempt that was never seen to start, or was given up
+            self._db.execute(
+                "INSERT INTO attempts (task, place, started, ended, outcome, message, traceback)"
+                " VALUES (?, 'unknown', ?, ?, ?, ?, ?)",
+                (task_id, now, now, outcome, message, traceback),
+            )
+
+    def _alarm(self, task_id: str | None, message: str) -> None:
+        self._db.execute(
+            "INSERT INTO alarms (at, task, message) VALUES (?, ?, ?)",
+            (time.time(), task_id, message),
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    # WAL lets readers look on while the driver writes; a kill -9 loses nothing committed.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection

@@ -1,0 +1,70 @@
+"""The manifest: what a run is to do. A header with the samples, then one task a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from higgsdemo.errors import RunError
+from higgsdemo.model import Sample, Task
+
+MANIFEST_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The samples of a run (without their file lists) and its tasks, in order."""
+
+    run_id: str
+    samples: tuple[Sample, ...]
+    tasks: tuple[Task, ...]
+
+
+def write_manifest(path: Path, manifest: Manifest) -> str:
+    """Write the manifest and return its digest (SHA-256 of the text)."""
+    header = {
+        "schema": MANIFEST_SCHEMA,
+        "run": manifest.run_id,
+        "samples": [_sample_to_json(sample) for sample in manifest.samples],
+        "tasks": len(manifest.tasks),
+    }
+    lines = [json.dumps(header), *(json.dumps(task.to_json()) for task in manifest.tasks)]
+    text = ("\n".join(lines) + "\n").encode()
+    path.write_bytes(gzip.compress(text, compresslevel=6, mtime=0))
+    return hashlib.sha256(text).hexdigest()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest; RunError if it is damaged or newer than this program."""
+    try:
+        head, *lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        header = json.loads(head)
+        if header["schema"] > MANIFEST_SCHEMA:
+            raise RunError(
+                "the manifest is newer than this program",
+                where=str(path),
+                why=f"schema {header['schema']}, this program knows {MANIFEST_SCHEMA}",
+                hint="update higgsdemo",
+            )
+        tasks = tuple(Task.from_json(json.loads(line)) for line in lines)
+        if len(tasks) != header["tasks"]:
+            raise ValueError(f"{len(tasks)} tasks, the header says {header['tasks']}")
+        samples = tuple(_sample_from_json(sample) for sample in header["samples"])
+        return Manifest(header["run"], samples, tasks)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise RunError("the manifest cannot be read", where=str(path), why=str(error)) from error
+
+
+def _sample_to_json(sample: Sample) -> dict[str, Any]:
+    document = dataclasses.asdict(dataclasses.replace(sample, files=()))
+    del document["files"]
+    return document
+
+
+def _sample_from_json(document: dict[str, Any]) -> Sample:
+    return Sample(files=(), **{**document, "channels": tuple(document["channels"])})

@@ -1,0 +1,65 @@
+"""A workflow for tests: each input file is a JSON script that says how the task behaves.
+
+It is found by its entry point, as anybody's own workflow is.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from higgsdemo.errors import InputError, TransientError
+from higgsdemo.model import Axis, Histogram, Output, Task
+from higgsdemo.storage import Source
+
+AXIS = Axis(10, 0.0, 10.0, "x", "")
+
+
+class Scripted:
+    name = "scripted"
+    version = "1"
+    title = "does what its input says"
+    options = {}
+
+    def process(self, task: Task, sources: Sequence[Source]) -> Output:
+        events = 0
+        for source in sources:
+            (text,) = source.read([(0, source.size)])
+            script = json.loads(bytes(text))
+            self.act(script, Path(source.url))
+            events += script["events"]
+        histogram = Histogram.of(AXIS, [float(i % 10) for i in range(events)])
+        return Output(
+            events=events,
+            histograms={"4mu/x": histogram},
+            cutflow={"4mu": (("all events", events),)},
+            bytes_read=sum(source.size for source in sources),
+        )
+
+    def act(self, script: dict[str, object], path: Path) -> None:
+        """Misbehave, the first `times` times."""
+        tally = path.with_suffix(".tally")
+        tally.write_text(tally.read_text() + "x" if tally.exists() else "x")
+        if len(tally.read_text()) > script.get("times", 1_000_000):
+            return
+        time.sleep(script.get("sleep", 0))
+        match script.get("do", "well"):
+            case "crash":
+                ctypes.string_at(0)
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "leave":
+                os._exit(3)
+            case "bug":
+                raise ZeroDivisionError("a mistake in the workflow")
+            case "bad":
+                raise InputError("the file is damaged", where=str(path))
+            case "transient":
+                raise TransientError("the server is busy", where=str(path))
+            case "hog":
+                held = bytearray(int(script["hog"]))
+                time.sleep(1)
+                del held
