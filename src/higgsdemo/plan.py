@@ -29,15 +29,14 @@ class Settings:
     """How samples become tasks.
 
     `events_per_task` splits larger files at cluster boundaries (0: never split);
-    `files_per_task` puts several files into a task; `limit` takes the first files of each
-    sample; `certified` is a certified-sections JSON for the data.
+    `files_per_task` puts several files into a task; `certified` is the path of a
+    certified-sections JSON for the data.
     """
 
     workflow: str = "h4l"
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     events_per_task: int = EVENTS_PER_TASK
     files_per_task: int = 1
-    limit: int | None = None
     certified: str | None = None
 
 
@@ -108,11 +107,8 @@ def make_plan(
             if progress:
                 progress(done, count)
         shared = _share(sample, files)
-        kept = shared[: settings.limit]
-        planned_samples.append(dataclasses.replace(sample, files=tuple(p.file for p in kept)))
-        tasks += _tasks(sample, kept, settings, _skim_factor(sample, files))
-    if not tasks:
-        raise UsageError("nothing is left to run", why="--limit leaves no files")
+        planned_samples.append(dataclasses.replace(sample, files=tuple(p.file for p in shared)))
+        tasks += _tasks(sample, shared, settings, _skim_factor(sample, files))
     return Plan(tuple(planned_samples), tuple(tasks))
 
 
@@ -144,7 +140,7 @@ def _fractions(files: list[_Probed]) -> list[float]:
         known = [size for size in sizes if size is not None]
         if len(known) == len(files) and sum(known) > 0:
             return [size / sum(known) for size in known]
-    return [1 / len(files)] * len(files)
+    return [1 / len(files) for _ in files]
 
 
 def _skim_factor(sample: Sample, files: list[_Probed]) -> float | None:
@@ -188,6 +184,8 @@ def _spans(probed: _Probed, events_per_task: int) -> list[tuple[int, int] | None
         cut = min(probed.boundaries, key=lambda edge: abs(edge - target))
         if cuts[-1] < cut < entries:
             cuts.append(cut)
+    if len(cuts) == 1:
+        return [None]
     return list(zip(cuts, [*cuts[1:], entries], strict=True))
 
 
@@ -212,7 +210,7 @@ def _task(
         generated = skim * events
     return Task(
         sample=sample.name,
-        files=tuple(TaskFile(p.file.name, p.file.url, p.file.size_bytes) for p in files),
+        files=tuple(TaskFile(p.file.name, p.file.url, p.file.size_bytes, p.file.checksum) for p in files),
         workflow=settings.workflow,
         options=settings.options,
         start=None if span is None else span[0],

@@ -110,9 +110,7 @@ def test_a_bug_stops_the_run_at_once_with_its_traceback(ledger: Ledger, script: 
 
 def test_a_task_killed_for_memory_gets_more(ledger: Ledger, script: Script) -> None:
     task = script("hog", do="hog", hog=300_000_000)
-    outcome = driven(
-        ledger, [task], memory_bytes=200_000_000, memory_cap_bytes=800_000_000
-    )
+    outcome = driven(ledger, [task], memory_bytes=200_000_000, memory_cap_bytes=800_000_000)
     assert outcome.counts.done == 1
     assert [row["outcome"] for row in ledger.attempts(task.id)] == ["resources", "done"]
 

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from higgsdemo.errors import InputError, TransientError
 from higgsdemo.model import Axis, Histogram, Output, Task
@@ -22,7 +23,7 @@ class Scripted:
     name = "scripted"
     version = "1"
     title = "does what its input says"
-    options = {}
+    options: ClassVar[dict[str, object]] = {}
 
     def process(self, task: Task, sources: Sequence[Source]) -> Output:
         events = 0

@@ -8,6 +8,8 @@ A worker starts without boost-histogram; the bin rule below is boost-histogram's
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +34,11 @@ class Axis:
     label: str = ""
     unit: str = ""
 
+    def __post_init__(self) -> None:
+        width = self.upper - self.lower
+        if self.bins < 1 or not (math.isfinite(width) and width > 0):
+            raise ValueError(f"no axis of {self.bins} bins from {self.lower} to {self.upper}")
+
     @property
     def edges(self) -> npt.NDArray[np.float64]:
         """The bins + 1 edges."""
@@ -49,7 +56,8 @@ class Axis:
         NaN goes to overflow.
         """
         x = np.asarray(values, dtype=np.float64)
-        z = (x - self.lower) / (self.upper - self.lower)
+        with np.errstate(over="ignore"):  # a huge value is infinitely far out
+            z = np.asarray((x - self.lower) / (self.upper - self.lower))
         inside = (z >= 0) & (z < 1)
         found = np.where(z < 0, 0, self.bins + 1).astype(np.intp)
         found[inside] = (z[inside] * self.bins).astype(np.intp) + 1
@@ -135,16 +143,20 @@ class Histogram:
             raise ValueError(f"UHI schema {document.get('uhi_schema')!r}, not {UHI_SCHEMA}")
         try:
             (described,) = document["axes"]
-            if described["type"] != "regular" or document["storage"]["type"] != "int":
-                raise ValueError("not a one-dimensional histogram of integer counts")
+            flow = (described["underflow"], described["overflow"], described["circular"])
+            if described["type"] != "regular" or flow != (True, True, False):
+                raise ValueError("not one regular axis with under- and overflow")
             metadata = described.get("metadata", {})
             axis = Axis(
-                int(described["bins"]),
+                operator.index(described["bins"]),
                 float(described["lower"]),
                 float(described["upper"]),
-                metadata.get("label", ""),
-                metadata.get("unit", ""),
+                str(metadata.get("label", "")),
+                str(metadata.get("unit", "")),
             )
-            return cls(axis, np.asarray(document["storage"]["values"], dtype=np.int64))
-        except (KeyError, TypeError) as error:
+            counts = np.asarray(document["storage"]["values"])
+            if document["storage"]["type"] != "int" or counts.dtype.kind != "i":
+                raise ValueError("not integer counts")  # a cast would cut fractions off
+            return cls(axis, counts.astype(np.int64, copy=False))
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
             raise ValueError(f"not a UHI histogram: {error}") from error

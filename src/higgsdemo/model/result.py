@@ -99,9 +99,9 @@ class Result:
 
         Raises ValueError if it is not one, is of another schema, or its digest does not fit.
         """
-        if document.get("schema") != RESULT_SCHEMA:
-            raise ValueError(f"result schema {document.get('schema')!r}, not {RESULT_SCHEMA}")
         try:
+            if document["schema"] != RESULT_SCHEMA:
+                raise ValueError(f"result schema {document['schema']!r}, not {RESULT_SCHEMA}")
             counters = dict(document["counters"])
             output = Output(
                 events=document["events"],
@@ -124,14 +124,14 @@ class Result:
                 version=document["version"],
                 files=document["files"],
                 output=output,
-                provenance=document["provenance"],
+                provenance=dict(document["provenance"]),
                 counters=counters,
             )
-        except (KeyError, TypeError) as error:
+            if result.digest != document["digest"]:
+                raise ValueError(f"result of task {result.task_id}: content and digest differ")
+            return result
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
             raise ValueError(f"not a result: {error!r}") from error
-        if result.digest != document["digest"]:
-            raise ValueError(f"result of task {result.task_id}: content and digest differ")
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +163,28 @@ class Failure:
                 Cause(document["cause"]),
                 document["message"],
                 document["traceback"],
-                document["provenance"],
+                dict(document["provenance"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a failure: {error!r}") from error
 
 
 def sections_of(runs: np.ndarray[Any, Any], sections: np.ndarray[Any, Any]) -> Sections:
-    """Pack (run, luminosity section) pairs, any order and repeated, into inclusive ranges."""
+    """Pack (run, luminosity section) pairs, any order and repeated, into inclusive ranges.
+
+    Both are unsigned 32-bit numbers, as in the branches `run` and `luminosityBlock`.
+    """
     if runs.size == 0:
         return {}
-    keys = (runs.astype(np.int64) << 32) | sections.astype(np.int64)
-    changed = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
-    keys = np.unique(keys[changed])
-    first = np.flatnonzero(np.diff(keys, prepend=keys[0] - 2) != 1)
-    last = np.append(first[1:], keys.size) - 1
+    keys = (runs.astype(np.uint64) << np.uint64(32)) | sections.astype(np.uint64)
+    changed = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    keys = np.unique(keys[np.append(0, changed)])
+    # The last section there can be and section 0 of the next run are neighbours in `keys` only.
+    same_run = keys[1:] >> np.uint64(32) == keys[:-1] >> np.uint64(32)
+    cuts = np.flatnonzero((np.diff(keys) != 1) | ~same_run) + 1
     packed: Sections = {}
-    for begin, end in zip(keys[first].tolist(), keys[last].tolist(), strict=True):
+    begins, ends = keys[np.append(0, cuts)], keys[np.append(cuts, keys.size) - 1]
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
         packed.setdefault(begin >> 32, []).append([begin & 0xFFFFFFFF, end & 0xFFFFFFFF])
     return packed
 
@@ -191,6 +196,8 @@ def merge_sections(one: Sections | None, other: Sections | None) -> Sections | N
     merged: Sections = {}
     for run in sorted({*one, *other}):
         spans = sorted([*one.get(run, []), *other.get(run, [])])
+        if not spans:
+            continue  # a run without sections, as certified-sections files may have
         joined = [list(spans[0])]
         for low, high in spans[1:]:
             if low <= joined[-1][1] + 1:

@@ -14,11 +14,12 @@ from higgsdemo.model.sample import CHANNELS
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A file of a task: logical name, where it lies, and its size in bytes where known."""
+    """A file of a task: logical name, where it lies, size in bytes and checksum where known."""
 
     name: str
     url: str
     size_bytes: int | None = None
+    checksum: str | None = None  # e.g. "adler32:1a2b3c4d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,13 @@ class Task:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Task:
         """Read a task written by `to_json`; ValueError if its id does not fit its content."""
-        fields = {key: value for key, value in document.items() if key != "id"}
-        fields["files"] = tuple(TaskFile(**file) for file in fields["files"])
-        fields["channels"] = tuple(fields["channels"])
-        task = cls(**fields)
+        try:
+            fields = {key: value for key, value in document.items() if key != "id"}
+            fields["files"] = tuple(TaskFile(**file) for file in fields["files"])
+            fields["channels"] = tuple(fields["channels"])
+            task = cls(**fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not a task: {error!r}") from error
         if document.get("id", task.id) != task.id:
             raise ValueError(f"task {document['id']} has the content of task {task.id}")
         return task

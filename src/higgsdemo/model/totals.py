@@ -67,3 +67,9 @@ class Totals:
     def skipped(self) -> tuple[str, ...]:
         """Names of all files left out on purpose."""
         return tuple(name for totals in self.samples.values() for name in totals.skipped)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables there are histograms of, the four-lepton mass first."""
+        found = {key.rpartition("/")[2] for one in self.samples.values() for key in one.histograms}
+        return tuple(sorted(found, key=lambda name: (name != "m4l", name)))

@@ -1,0 +1,5 @@
+"""`python -m higgsdemo` is `higgsdemo`."""
+
+from higgsdemo.cli.main import main
+
+main()

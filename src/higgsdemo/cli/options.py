@@ -1,0 +1,55 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from higgsdemo.errors import UsageError
+
+RunsFolder = Annotated[
+    Path,
+    typer.Option("--runs", envvar="HIGGSDEMO_RUNS", help="Folder where runs are kept."),
+]
+RUNS = Path("runs")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Complete the name of a run in the default folder."""
+    from higgsdemo.ledger import run_names
+
+    return [name for name in run_names(RUNS) if name.startswith(incomplete)]
+
+
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="Name of the run.", autocompletion=complete_run)
+]
+
+
+def key_values(pairs: list[str], option: str) -> dict[str, str]:
+    """Read repeated `KEY=VALUE` options."""
+    read: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"{option} {pair!r} is not KEY=VALUE", hint=f"e.g. {option} selection=published"
+            )
+        read[key.strip()] = value.strip()
+    return read
+
+
+def memory_bytes(text: str) -> int:
+    """Read an amount of memory such as `2GB` or `512MiB`; `0` is no limit."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError as error:
+        raise UsageError(
+            f"{text!r} is not an amount of memory", hint="e.g. --memory 2GB, --memory 512MiB"
+        ) from error

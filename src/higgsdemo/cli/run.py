@@ -1,0 +1,324 @@
+"""`run`, `plan`, `resume`: from samples to a plot."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.markup import escape
+
+import higgsdemo
+from higgsdemo import executors, workflows
+from higgsdemo.cli.console import err, print_json, print_table
+from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, key_values, memory_bytes
+from higgsdemo.display.progress import RunProgress, duration
+from higgsdemo.display.tables import counts_line, plan_table, problems_table
+from higgsdemo.errors import RunError, UsageError, nearest
+from higgsdemo.ledger import RunDirectory, closing_check, create_run, open_run
+from higgsdemo.model import SampleSet, Task
+from higgsdemo.plan import EVENTS_PER_TASK, Plan, Settings, make_plan
+
+EXECUTORS = ("local",)
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SAMPLES...",
+        help="What to analyse: a folder, a sample file (YAML, or JSON as in HiggsDNA), ROOT files, "
+        "or the name of a built-in set (see: higgsdemo samples list).",
+    ),
+]
+Workflow = Annotated[str, typer.Option("--workflow", "-w", help="What is done to the events.")]
+Option = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", "-o", metavar="KEY=VALUE", help="Option of the workflow; may be repeated."
+    ),
+]
+Filter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        "-f",
+        metavar="KEY=GLOB",
+        help="Only samples that match: sample=ZZ*, group=data, year=2012; may be repeated.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Only the first N files of each sample.")
+]
+EventsPerTask = Annotated[
+    int, typer.Option(min=0, help="Split larger files into tasks of about this size (0: never).")
+]
+FilesPerTask = Annotated[int, typer.Option(min=1, help="Put this many files into one task.")]
+Certified = Annotated[
+    Path | None,
+    typer.Option(
+        "--certified-sections", metavar="FILE", help="JSON of certified luminosity sections (data)."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Worker processes.", show_default="the cores there are"),
+]
+Memory = Annotated[
+    str, typer.Option(help="Memory of a task before it is stopped and given more (0: no limit).")
+]
+Tries = Annotated[int, typer.Option(min=1, help="Failed attempts a task may have.")]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad-files", help="Go on without files that cannot be read; list them."),
+]
+NoPlot = Annotated[bool, typer.Option("--no-plot", help="Leave the plot for later.")]
+
+
+def run(
+    inputs: Inputs,
+    workflow: Workflow = "h4l",
+    option: Option = None,
+    filters: Filter = None,
+    limit: Limit = None,
+    events_per_task: EventsPerTask = EVENTS_PER_TASK,
+    files_per_task: FilesPerTask = 1,
+    certified: Certified = None,
+    executor: Annotated[str, typer.Option(help="Where tasks run.")] = "local",
+    workers: Workers = None,
+    memory: Memory = "2GB",
+    tries: Tries = 3,
+    skip_bad_files: SkipBad = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--run", help="Name of the run.", show_default="workflow, date and time"),
+    ] = None,
+    resume_it: Annotated[
+        bool, typer.Option("--resume", help="If a run of this name exists, go on with it.")
+    ] = False,
+    no_plot: NoPlot = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse samples: plan, execute, check, plot.
+
+    [bold]Examples[/]
+
+      higgsdemo run demo-data
+      higgsdemo run ~/nano --filter 'sample=Run2012*' --limit 1
+      higgsdemo run demo-data --option selection=published --run check --skip-bad-files
+    """
+    if executor not in EXECUTORS:
+        raise UsageError(
+            f"there is no executor {executor!r}", nearest=nearest(executor, EXECUTORS) or EXECUTORS
+        )
+    policy = _policy(memory, tries, skip_bad_files)
+    if name and resume_it and (runs / name / "run.json").is_file():
+        _drive(open_run(runs, name), workers, policy, no_plot, as_json)
+        return
+    settings = _settings(workflow, option, events_per_task, files_per_task, certified)
+    samples = _load(inputs, filters, limit)
+    planned = _plan(samples, settings)
+    cores = workers or executors.usable_cores()
+    if dry_run:
+        _show_plan(planned, cores, as_json)
+        return
+    made = create_run(
+        runs,
+        name or f"{workflow}-{datetime.datetime.now():%Y%m%d-%H%M%S}",
+        record=_record(inputs, samples, settings, policy),
+        samples=planned.samples,
+        tasks=planned.tasks,
+    )
+    if not as_json:
+        err.print(f"run [bold]{made.id}[/]: {len(planned.tasks)} tasks on {cores} workers")
+    _drive(made, workers, policy, no_plot, as_json)
+
+
+def plan(
+    inputs: Inputs,
+    workflow: Workflow = "h4l",
+    option: Option = None,
+    filters: Filter = None,
+    limit: Limit = None,
+    events_per_task: EventsPerTask = EVENTS_PER_TASK,
+    files_per_task: FilesPerTask = 1,
+    certified: Certified = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what `run` would do: tasks, bytes, events, estimated time. Nothing is written."""
+    settings = _settings(workflow, option, events_per_task, files_per_task, certified)
+    planned = _plan(_load(inputs, filters, limit), settings)
+    _show_plan(planned, workers or executors.usable_cores(), as_json)
+
+
+def resume(
+    name: RunName,
+    workers: Workers = None,
+    memory: Memory = "2GB",
+    tries: Tries = 3,
+    skip_bad_files: SkipBad = False,
+    no_plot: NoPlot = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Finish what is missing of a run; failed tasks get another chance.
+
+    [bold]Example[/]:  higgsdemo resume h4l-20261123-201500
+    """
+    _drive(open_run(runs, name), workers, _policy(memory, tries, skip_bad_files), no_plot, as_json)
+
+
+def _policy(memory: str, tries: int, skip_bad_files: bool) -> executors.Policy:
+    return executors.Policy(
+        tries=tries,
+        skip_bad_files=skip_bad_files,
+        memory_bytes=memory_bytes(memory),
+        memory_cap_bytes=int(0.8 * psutil.virtual_memory().total),
+    )
+
+
+def _settings(
+    workflow: str,
+    option: list[str] | None,
+    events_per_task: int,
+    files_per_task: int,
+    certified: Path | None,
+) -> Settings:
+    if certified:
+        from higgsdemo.catalog.certification import load_sections
+
+        load_sections(certified)  # a bad file is told now, not by each task
+        certified = certified.resolve()
+    return Settings(
+        workflow=workflow,
+        options=workflows.check_options(
+            workflows.load(workflow), key_values(option or [], "--option")
+        ),
+        events_per_task=events_per_task,
+        files_per_task=files_per_task,
+        certified=str(certified) if certified else None,
+    )
+
+
+def _load(inputs: list[str], filters: list[str] | None, limit: int | None) -> SampleSet:
+    from higgsdemo import catalog
+
+    samples = catalog.load_set(inputs[0] if len(inputs) == 1 else inputs)
+    return catalog.filter_set(samples, filters or [], limit)
+
+
+def _plan(samples: SampleSet, settings: Settings) -> Plan:
+    with err.status("planning") as status:
+        return make_plan(
+            samples, settings, lambda done, of: status.update(f"planning: {done} of {of} files")
+        )
+
+
+def _show_plan(planned: Plan, cores: int, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "tasks": [task.to_json() for task in planned.tasks],
+                "size_bytes": planned.size_bytes,
+                "events": planned.events,
+                "workers": cores,
+                "estimated_s": planned.seconds(cores),
+            }
+        )
+        return
+    print_table(plan_table(planned, cores))
+
+
+def _record(
+    inputs: list[str], samples: SampleSet, settings: Settings, policy: executors.Policy
+) -> dict[str, Any]:
+    """Describe a run for its run.json."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "samples": {"set": samples.name, "title": samples.title, "inputs": inputs},
+        "workflow": settings.workflow,
+        "options": dict(settings.options),
+        "certified_sections": settings.certified,
+        "tries": policy.tries,
+        "versions": {
+            "higgsdemo": higgsdemo.__version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("numpy", "uproot")},
+        },
+    }
+
+
+def _drive(
+    made: RunDirectory,
+    workers: int | None,
+    policy: executors.Policy,
+    no_plot: bool,
+    as_json: bool,
+) -> None:
+    """Execute what is missing, close the run, show it."""
+    manifest = made.manifest()
+    tasks = {task.id: task for task in manifest.tasks}
+    with made.driving(), made.ledger() as ledger:
+        ledger.recover()
+        ledger.requeue_failed()
+        waiting = [tasks[task_id] for task_id in ledger.queued()]
+        executor = executors.LocalExecutor(workers, made.logs)
+        try:
+            with RunProgress(err, waiting) as progress:
+                outcome = executors.drive(ledger, tasks, executor, policy, progress)
+        except KeyboardInterrupt:
+            err.print(
+                f"interrupted: {counts_line(ledger.counts())}; what was done is kept\n"
+                f"  [bold]what to do:[/] higgsdemo resume {made.id}"
+            )
+            raise
+        wrong = closing_check(ledger, manifest)
+        problems = ledger.problems()
+    if problems and not as_json:
+        print_table(problems_table(problems), err)
+    _tell_stop(made, outcome, tasks)
+    if wrong:
+        raise RunError(
+            f"run {made.id} does not add up",
+            where=str(made.path),
+            why="; ".join(wrong),
+            hint="this should never happen: please report it with the folder of the run",
+        )
+    failed = {cause: n for cause, n in outcome.counts.failed.items() if cause != "bad-input"}
+    _finish(made, no_plot, as_json)
+    if failed:
+        raise RunError(
+            f"run {made.id} is incomplete: {counts_line(outcome.counts)}",
+            hint=f"see why: higgsdemo status {made.id}; try again: higgsdemo resume {made.id}",
+        )
+
+
+def _tell_stop(made: RunDirectory, outcome: executors.Outcome, tasks: dict[str, Task]) -> None:
+    failure = outcome.stopped_by
+    if failure is None:
+        return
+    if failure.traceback:
+        err.print(escape(failure.traceback))
+    resume_it = f"higgsdemo resume {made.id}"
+    raise RunError(
+        f"run {made.id} stopped: {failure.cause}",
+        where=tasks[failure.task_id].label if failure.task_id in tasks else str(made.path),
+        why=failure.message,
+        hint=f"mend the file, then: {resume_it}; or go on without it: {resume_it} --skip-bad-files"
+        if failure.cause == "bad-input"
+        else f"this is a bug in the workflow or in higgsdemo; once mended: {resume_it}",
+    )
+
+
+def _finish(made: RunDirectory, no_plot: bool, as_json: bool) -> None:
+    from higgsdemo.cli.show import finish
+
+    finish(made, no_plot=no_plot, as_json=as_json)
+
+
+__all__ = ["duration", "plan", "resume", "run"]

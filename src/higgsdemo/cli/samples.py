@@ -1,0 +1,110 @@
+"""`samples list | show | check`: what there is to analyse."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from higgsdemo import catalog
+from higgsdemo.cli.console import out, print_json, print_table
+from higgsdemo.cli.options import AsJson
+from higgsdemo.display.tables import new_table, number, size
+
+app = typer.Typer(no_args_is_help=True, help="Look at sample sets: built-in ones and your own.")
+
+SetSpec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SAMPLES",
+        help="A built-in set, a sample file (YAML, JSON), a folder, or a ROOT file.",
+        autocompletion=lambda incomplete: [
+            name for name in catalog.builtin_names() if name.startswith(incomplete)
+        ],
+    ),
+]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the built-in sample sets."""
+    sets = catalog.list_sets()
+    if as_json:
+        print_json([dataclasses.asdict(each) for each in sets])
+        return
+    table = new_table("set", "samples", "years", "what", right=("samples",))
+    for each in sets:
+        years = ", ".join(str(year) for year in each.years)
+        table.add_row(each.name, number(each.samples), years, escape(each.title))
+    print_table(table)
+    out.print("look into one: higgsdemo samples show SET")
+
+
+@app.command()
+def show(
+    samples: SetSpec,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Say where each number comes from.")
+    ] = False,
+    files: Annotated[bool, typer.Option("--files", help="List the files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the samples of a set: groups, cross sections, events, luminosity, files.
+
+    [bold]Examples[/]
+
+      higgsdemo samples show nanoaod-2012 --sources
+      higgsdemo samples show demo-data --files
+    """
+    loaded = catalog.load_set(samples)
+    if as_json:
+        print_json(catalog.to_json(loaded))
+        return
+    table = new_table(
+        "sample", "group", "year", "channels", "files", "bytes", "pb", "generated", "pb^-1",
+        title=escape(loaded.title or loaded.name),
+        right=("files", "bytes", "pb", "generated", "pb^-1"),
+    )  # fmt: skip
+    for row in catalog.summarise_samples(loaded):
+        section = "" if row.cross_section_pb is None else f"{row.cross_section_pb:g}"
+        if row.scale_factor != 1:
+            section += f" x {row.scale_factor:g}"
+        table.add_row(
+            escape(row.name), row.group, str(row.year or "?"), " ".join(row.channels),
+            number(row.files or row.published_files), size(row.size_bytes), section,
+            "" if row.generated_events is None else number(row.generated_events),
+            "" if row.luminosity_pb is None else f"{row.luminosity_pb:,.2f}",
+        )  # fmt: skip
+    print_table(table)
+    for sample in loaded.samples:
+        if sources and sample.sources:
+            out.print(f"[bold]{escape(sample.name)}[/]")
+            for key, source in sample.sources.items():
+                out.print(f"  {key}: {escape(source)}")
+        if files:
+            for file in sample.files:
+                out.print(escape(file.url))
+
+
+@app.command()
+def check(samples: SetSpec, as_json: AsJson = False) -> None:
+    """Check a set before it runs: missing or damaged files, missing numbers, double counting.
+
+    Exit status 1 if a run would stop there.
+    """
+    loaded = catalog.load_set(samples)
+    findings = catalog.check_set(loaded)
+    if as_json:
+        print_json([dataclasses.asdict(finding) for finding in findings])
+    else:
+        colours = {"error": "red", "warning": "yellow", "note": "dim"}
+        for finding in findings:
+            where = f" ({escape(finding.where)})" if finding.where else ""
+            sample = f"{escape(finding.sample)}: " if finding.sample else ""
+            colour = colours[finding.level]
+            out.print(f"[{colour}]{finding.level}[/] {sample}{escape(finding.message)}{where}")
+        out.print(f"{len(loaded.samples)} samples, {len(findings)} findings")
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,137 @@
+"""`plot` and `yields`: what a run has given so far, normalised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from higgsdemo.cli.console import err, out, print_json, print_table
+from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
+from higgsdemo.errors import Cause
+from higgsdemo.ledger import Merger, RunDirectory, open_run
+from higgsdemo.model import CHANNELS, Totals
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def totals_of(made: RunDirectory) -> Totals:
+    """Merge what the ledger of a run holds now."""
+    merger = Merger(made.manifest())
+    with made.ledger() as ledger:
+        merger.update(ledger)
+        failed = ledger.failed(Cause.BAD_INPUT)
+    return merger.totals((sample, label.removeprefix(f"{sample}: ")) for _, sample, label in failed)
+
+
+def plot(
+    name: RunName,
+    variable: Annotated[
+        str | None,
+        typer.Option(
+            help="What is drawn, e.g. m4l, m4l_wide, mZ1, mZ2.", show_default="m4l, or the first"
+        ),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(help="One final state: " + ", ".join(CHANNELS) + ".", show_default="all"),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="png, pdf, svg; may be repeated.", show_default="all three"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Path without ending.", show_default="the plots folder of the run"),
+    ] = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the stacked histogram of a run, partial or complete, as PNG, PDF and SVG.
+
+    [bold]Example[/]:  higgsdemo plot h4l-20261123-201500 --channel 4mu --format png
+    """
+    made = open_run(runs, name)
+    totals = totals_of(made)
+    variable = variable or _main_variable(totals)
+    stem = output or made.plots / "-".join(filter(None, (variable, channel)))
+    paths = _draw(totals, stem, variable, channel, tuple(formats or FORMATS))
+    if as_json:
+        print_json({"run": made.id, "files": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            out.print(str(path))
+
+
+def yields(
+    name: RunName,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show expected and observed events per channel and group, with statistical errors.
+
+    `--json` gives the contents of every bin per group, channel and year too.
+    """
+    made = open_run(runs, name)
+    totals = totals_of(made)
+    if as_json:
+        print_json(_report(made, totals))
+    else:
+        _print_yields(totals)
+
+
+def finish(made: RunDirectory, *, no_plot: bool, as_json: bool) -> None:
+    """End a run: plot and summary."""
+    totals = totals_of(made)
+    variable = _main_variable(totals)
+    paths = [] if no_plot else _draw(totals, made.plots / variable, variable, None, FORMATS)
+    if as_json:
+        print_json({**_report(made, totals), "plots": [str(path) for path in paths]})
+        return
+    _print_yields(totals)
+    if totals.skipped:
+        out.print(f"[yellow]left out: {len(totals.skipped)} files[/]: {', '.join(totals.skipped)}")
+    out.print(f"run [bold]{made.id}[/] is in {made.path}")
+    if paths:
+        out.print(
+            f"plot: [bold]{paths[0]}[/] (also {', '.join(path.suffix for path in paths[1:])})"
+        )
+
+
+def _main_variable(totals: Totals) -> str:
+    return next(iter(totals.variables), "m4l")
+
+
+def _draw(
+    totals: Totals, stem: Path, variable: str, channel: str | None, formats: tuple[str, ...]
+) -> list[Path]:
+    from higgsdemo.display.plot import plot as draw
+
+    with err.status("drawing"):
+        return draw(totals, stem, variable=variable, channel=channel, formats=formats)
+
+
+def _print_yields(totals: Totals) -> None:
+    from higgsdemo import inference
+    from higgsdemo.display.captions import fit_text
+    from higgsdemo.display.yields import yields_table
+
+    normalised = inference.normalise(totals, _main_variable(totals))
+    print_table(yields_table(inference.yields(normalised)))
+    for line in fit_text(inference.fit(normalised)):
+        out.print(line)
+
+
+def _report(made: RunDirectory, totals: Totals) -> dict[str, Any]:
+    from higgsdemo import inference
+
+    normalised = inference.normalise(totals, _main_variable(totals))
+    return {
+        "run": made.id,
+        "complete": totals.complete,
+        "skipped": list(totals.skipped),
+        "simulated_demo_data": totals.demo,
+        **inference.yields(normalised).to_json(),
+        "fit": inference.fit(normalised).to_json(),
+    }

@@ -1,0 +1,81 @@
+"""`status`: how far a run is, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from higgsdemo.cli.console import out, print_json, print_table
+from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
+from higgsdemo.display.tables import problems_table, runs_table, samples_progress_table
+from higgsdemo.ledger import Counts, open_run, run_names
+
+
+def status(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="Name of the run; without it, all runs.",
+            autocompletion=complete_run,
+        ),
+    ] = None,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="Count every failed attempt, retried ones too.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the tracebacks of failures.")
+    ] = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a run is: tasks per sample, failures grouped by cause.
+
+    Exit status 0 if the run is complete, 1 if tasks are missing.
+    """
+    if name is None:
+        found = []
+        for known in run_names(runs):
+            with open_run(runs, known).ledger() as ledger:
+                found.append((known, ledger.counts()))
+        if as_json:
+            print_json({known: _counts(counts) for known, counts in found})
+        else:
+            print_table(runs_table(found, runs))
+        return
+    made = open_run(runs, name)
+    manifest = made.manifest()
+    with made.ledger() as ledger:
+        counts = ledger.counts()
+        by_sample = {sample.name: ledger.counts(sample.name) for sample in manifest.samples}
+        problems = ledger.problems(only_failed=not attempts)
+        alarms = ledger.alarms()
+    if as_json:
+        print_json(
+            {
+                "run": made.id,
+                **_counts(counts),
+                "samples": {sample: _counts(mine) for sample, mine in by_sample.items()},
+                "problems": [vars(problem) for problem in problems],
+                "alarms": alarms,
+            }
+        )
+    else:
+        print_table(samples_progress_table(made.id, by_sample, counts))
+        if problems:
+            print_table(problems_table(problems, tracebacks=traceback))
+        for alarm in alarms:
+            out.print(f"[bold red]alarm:[/] {alarm}")
+    if counts.done != counts.planned:
+        raise typer.Exit(1)
+
+
+def _counts(counts: Counts) -> dict[str, object]:
+    return {
+        "planned": counts.planned,
+        "done": counts.done,
+        "running": counts.running,
+        "queued": counts.queued,
+        "failed": dict(counts.failed),
+    }
