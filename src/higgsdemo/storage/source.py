@@ -1,0 +1,45 @@
+"""What every kind of storage offers: the bytes of one file, in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+Range = tuple[int, int]
+"""Bytes [start, stop) of a file."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """The bytes of one file, random access. A context manager that closes it.
+
+    `url` is as the user wrote it; `size`, `bytes_read` are bytes; `bytes_read` and `requests`
+    count what was really fetched so far, gaps between coalesced ranges included.
+    """
+
+    url: str
+    size: int
+    bytes_read: int
+    requests: int
+
+    def read(self, ranges: Sequence[Range]) -> list[bytes | memoryview]:
+        """Return the bytes of each range [start, stop), in the order asked.
+
+        Raises InputError if the file ends before a range does (it is truncated), and
+        TransientError if the storage fails in a way that may pass.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file. May be called again."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
