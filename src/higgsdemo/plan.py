@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from higgsdemo import workflows
 from higgsdemo.columns import open_events
 from higgsdemo.errors import HiggsdemoError, UsageError
 from higgsdemo.model import InputFile, Sample, SampleSet, Task, TaskFile
@@ -76,6 +77,7 @@ class _Probed:
     file: InputFile
     entries: int | None = None
     boundaries: Sequence[int] = ()
+    generated_events: float | None = None  # what a file of a skim stands for
 
 
 def make_plan(
@@ -90,12 +92,14 @@ def make_plan(
     """
     if settings.events_per_task < 0 or settings.files_per_task < 1:
         raise UsageError("events per task must be at least 0 and files per task at least 1")
+    _check_formats(samples, settings.workflow)
     count = sum(len(sample.files) for sample in samples.samples)
     if count == 0:
         raise UsageError(
             f"sample set {samples.name} has no files",
             hint="see what it holds: higgsdemo samples show " + samples.name,
         )
+    _refuse_twice(samples)
     probing = count <= PROBED_FILES
     done = 0
     planned_samples, tasks = [], []
@@ -108,8 +112,33 @@ def make_plan(
                 progress(done, count)
         shared = _share(sample, files)
         planned_samples.append(dataclasses.replace(sample, files=tuple(p.file for p in shared)))
-        tasks += _tasks(sample, shared, settings, _skim_factor(sample, files))
+        tasks += _tasks(sample, shared, settings)
     return Plan(tuple(planned_samples), tuple(tasks))
+
+
+def _refuse_twice(samples: SampleSet) -> None:
+    """Raise UsageError where a file would count twice: its tasks would have one id."""
+    seen: set[tuple[str, ...]] = set()
+    for sample in samples.samples:
+        for key in ((sample.name,), *((sample.name, file.name) for file in sample.files)):
+            if key in seen:
+                raise UsageError(
+                    f"{': '.join(key)} is there twice",
+                    where=f"sample set {samples.name}",
+                    hint="samples need names of their own, and so do the files of a sample",
+                )
+            seen.add(key)
+
+
+def _check_formats(samples: SampleSet, workflow: str) -> None:
+    formats = workflows.load(workflow).formats
+    wrong = [sample.name for sample in samples.samples if sample.format not in formats]
+    if wrong:
+        raise UsageError(
+            f"workflow {workflow} reads {' or '.join(formats)} only",
+            where=f"sample set {samples.name}: {', '.join(wrong)}",
+            hint="choose another workflow with --workflow, or other samples with --filter",
+        )
 
 
 def _probe(file: InputFile) -> _Probed:
@@ -124,15 +153,26 @@ def _probe(file: InputFile) -> _Probed:
 
 
 def _share(sample: Sample, files: list[_Probed]) -> list[_Probed]:
-    """Give each data file its luminosity: its own, or a share by events, bytes, or equally."""
-    total = sample.luminosity_pb
-    if total is None or any(p.file.luminosity_pb is not None for p in files):
-        return files
+    """Give each file its part of the whole, by events, bytes, or equally.
+
+    Data files share the luminosity, unless a table gives each its own; files of a skim share
+    the events that were generated. Other simulated files count the events that are read.
+    """
     shares = _fractions(files)
-    return [
-        dataclasses.replace(p, file=dataclasses.replace(p.file, luminosity_pb=total * share))
-        for p, share in zip(files, shares, strict=True)
-    ]
+    total, generated = sample.luminosity_pb, sample.generated_events
+    if sample.is_data and total is not None:
+        if any(p.file.luminosity_pb is not None for p in files):
+            return files
+        return [
+            dataclasses.replace(p, file=dataclasses.replace(p.file, luminosity_pb=total * share))
+            for p, share in zip(files, shares, strict=True)
+        ]
+    if sample.skimmed and not sample.is_data and generated is not None:
+        return [
+            dataclasses.replace(p, generated_events=generated * share)
+            for p, share in zip(files, shares, strict=True)
+        ]
+    return files
 
 
 def _fractions(files: list[_Probed]) -> list[float]:
@@ -143,19 +183,7 @@ def _fractions(files: list[_Probed]) -> list[float]:
     return [1 / len(files) for _ in files]
 
 
-def _skim_factor(sample: Sample, files: list[_Probed]) -> float | None:
-    """Return generated events per entry of a skim; None where the entries are all there were."""
-    known = [p.entries for p in files if p.entries is not None]
-    entries = sum(known)
-    generated = sample.generated_events
-    if sample.is_data or not generated or len(known) != len(files) or not 0 < entries < generated:
-        return None
-    return generated / entries
-
-
-def _tasks(
-    sample: Sample, files: list[_Probed], settings: Settings, skim: float | None
-) -> list[Task]:
+def _tasks(sample: Sample, files: list[_Probed], settings: Settings) -> list[Task]:
     tasks = []
     pending: list[_Probed] = []
     for probed in files:
@@ -163,12 +191,12 @@ def _tasks(
         if settings.files_per_task > 1 and len(spans) <= 1:
             pending.append(probed)
             if len(pending) == settings.files_per_task:
-                tasks.append(_task(sample, pending, None, settings, skim))
+                tasks.append(_task(sample, pending, None, settings))
                 pending = []
         else:
-            tasks += [_task(sample, [probed], span, settings, skim) for span in spans]
+            tasks += [_task(sample, [probed], span, settings) for span in spans]
     if pending:
-        tasks.append(_task(sample, pending, None, settings, skim))
+        tasks.append(_task(sample, pending, None, settings))
     return tasks
 
 
@@ -194,7 +222,6 @@ def _task(
     files: list[_Probed],
     span: tuple[int, int] | None,
     settings: Settings,
-    skim: float | None,
 ) -> Task:
     entries = [p.entries for p in files if p.entries is not None]
     events = sum(entries) if len(entries) == len(files) else None
@@ -202,15 +229,13 @@ def _task(
     if span is not None and events:
         stands_for = (span[1] - span[0]) / events
         events = span[1] - span[0]
-    luminosity = generated = None
-    if sample.is_data:
-        shares = [p.file.luminosity_pb for p in files if p.file.luminosity_pb is not None]
-        luminosity = math.fsum(shares) * stands_for if len(shares) == len(files) else None
-    elif skim is not None and events is not None:
-        generated = skim * events
+    luminosity = [p.file.luminosity_pb for p in files]
+    generated = [p.generated_events for p in files]
     return Task(
         sample=sample.name,
-        files=tuple(TaskFile(p.file.name, p.file.url, p.file.size_bytes, p.file.checksum) for p in files),
+        files=tuple(
+            TaskFile(p.file.name, p.file.url, p.file.size_bytes, p.file.checksum) for p in files
+        ),
         workflow=settings.workflow,
         options=settings.options,
         start=None if span is None else span[0],
@@ -219,6 +244,11 @@ def _task(
         channels=sample.channels,
         is_data=sample.is_data,
         certified=settings.certified if sample.is_data else None,
-        luminosity_pb=luminosity,
-        generated_events=generated,
+        luminosity_pb=_total(luminosity, stands_for) if sample.is_data else None,
+        generated_events=_total(generated, stands_for),
     )
+
+
+def _total(parts: Sequence[float | None], stands_for: float) -> float | None:
+    known = [part for part in parts if part is not None]
+    return math.fsum(known) * stands_for if len(known) == len(parts) else None

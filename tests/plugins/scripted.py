@@ -23,6 +23,7 @@ class Scripted:
     name = "scripted"
     version = "1"
     title = "does what its input says"
+    formats = ("nanoaod",)
     options: ClassVar[dict[str, object]] = {}
 
     def process(self, task: Task, sources: Sequence[Source]) -> Output:

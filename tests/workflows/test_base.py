@@ -22,6 +22,7 @@ class Counting:
     name: str = "counting"
     version: str = "1"
     title: str = "counts"
+    formats: tuple[str, ...] = ("nanoaod",)
     options: dict[str, Option] = field(
         default_factory=lambda: {
             "mode": Option("fast", choices=("fast", "thorough"), help="how"),

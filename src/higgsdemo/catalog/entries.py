@@ -115,6 +115,7 @@ def _sample(entry: SampleEntry, folder: Path, demo: bool) -> Sample:
         cross_section_pb=entry.cross_section_pb,
         scale_factor=entry.scale_factor,
         generated_events=entry.generated_events,
+        skimmed=entry.skimmed,
         luminosity_pb=entry.luminosity_pb,
         normalise_with=entry.normalise_with,
         demo=demo,

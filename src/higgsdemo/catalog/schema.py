@@ -59,6 +59,7 @@ class SampleEntry(_Strict):
     cross_section_pb: Positive | None = None
     scale_factor: Positive = 1.0
     generated_events: int | None = Field(default=None, gt=0)
+    skimmed: bool = False
     normalise_with: str | None = Field(default=None, min_length=1)
     luminosity_pb: Luminosity | None = None
     luminosity: str | None = None
@@ -70,6 +71,14 @@ class SampleEntry(_Strict):
     ] = []
     index: Words = []
     sources: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _skim_of_what(self) -> SampleEntry:
+        if self.skimmed and self.generated_events is None:
+            raise PydanticCustomError(
+                "skim", "a skimmed sample needs generated_events: what it is a selection of"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_kind(self) -> SampleEntry:

@@ -179,6 +179,8 @@ class LocalExecutor:
                 *("--connection", str(connection.fileno())),
             ],
             pass_fds=[connection.fileno()],
+            # A task uses one core; numpy starts faster without a pool of threads for more.
+            env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -17,18 +17,25 @@ def closing_check(ledger: Ledger, manifest: Manifest) -> list[str]:
     wrong: list[str] = []
     counts = ledger.counts()
     failed = sum(counts.failed.values())
-    if counts.planned != len(manifest.tasks):
-        wrong.append(f"{len(manifest.tasks)} tasks in the manifest, {counts.planned} in the ledger")
+    merger = Merger(manifest)
+    rows = {row["id"]: row for row in ledger.rows()}
+    if manifest.digest not in (None, ledger.meta("manifest")):
+        wrong.append("the manifest is not the one the ledger was made for")
+    planned = {task.id for task in manifest.tasks}
+    if planned != rows.keys():
+        wrong.append(
+            f"{len(planned - rows.keys())} tasks are only in the manifest, "
+            f"{len(rows.keys() - planned)} only in the ledger"
+        )
     if counts.planned != counts.done + failed + counts.running + counts.queued:
         wrong.append(f"the states of the tasks do not add up: {counts}")
     if not counts.ended:
         wrong.append(f"{counts.running} tasks are running and {counts.queued} are queued")
-    merger = Merger(manifest)
-    rows = {row["id"]: row for row in ledger.rows()}
     with_result: set[str] = set()
     for _, document in ledger.documents():
-        merger.add(document)
         row = rows[document["task"]]
+        if row["id"] in planned:
+            merger.add(document)
         with_result.add(row["id"])
         wrong += [
             f"{row['label']}: {document[kind]} {kind} read, {row[kind]} planned"

@@ -116,12 +116,19 @@ class Ledger:
     @classmethod
     def create(cls, path: Path, run_id: str, manifest_digest: str) -> Self:
         """Make a new ledger."""
-        ledger = cls(_connect(path), path)
-        with ledger._change():
-            for statement in _TABLES.split(";\n"):
-                ledger._db.execute(statement)
-            facts = {"schema": LEDGER_SCHEMA, "run": run_id, "manifest": manifest_digest}
-            ledger._db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+        try:
+            ledger = cls(_connect(path), path)
+        except sqlite3.OperationalError as error:
+            raise RunError("the ledger cannot be made", where=str(path), why=str(error)) from error
+        try:
+            with ledger._change():
+                for statement in _TABLES.split(";\n"):
+                    ledger._db.execute(statement)
+                facts = {"schema": LEDGER_SCHEMA, "run": run_id, "manifest": manifest_digest}
+                ledger._db.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     @classmethod
@@ -131,7 +138,11 @@ class Ledger:
             raise RunError("the ledger is missing", where=str(path))
         try:
             ledger = cls(_connect(path), path)
-            schema = int(ledger.meta("schema"))
+            try:
+                schema = int(ledger.meta("schema"))
+            except BaseException:
+                ledger.close()
+                raise
         except (sqlite3.DatabaseError, KeyError, ValueError) as error:
             raise RunError("the ledger cannot be read", where=str(path), why=str(error)) from error
         if schema > LEDGER_SCHEMA:
@@ -215,7 +226,8 @@ class Ledger:
                 )
                 return Delivery.ALARM
             found = self._db.execute(
-                "UPDATE tasks SET state = 'done', cause = NULL WHERE id = ?", (result.task_id,)
+                "UPDATE tasks SET state = 'done', cause = NULL WHERE id = ? AND sample = ?",
+                (result.task_id, result.sample),
             )
             if found.rowcount == 0:
                 self._alarm(None, f"a result of task {result.task_id}, which is not of this run")
@@ -238,9 +250,13 @@ class Ledger:
     def fail(self, failure: Failure, *, again: bool, counts: bool = True) -> None:
         """Note a failed attempt: queue the task `again`, or leave it failed with its cause.
 
-        `counts` is false for attempts that are not the task's fault (preempted).
+        `counts` is false for attempts that are not the task's fault (preempted). A task that is
+        done stays done.
         """
         with self._change():
+            if not self._knows(failure.task_id):
+                self._alarm(None, f"a failure of task {failure.task_id}, which is not of this run")
+                return
             self._db.execute(
                 "UPDATE tasks SET state = ?, cause = ?, tries = tries + ?"
                 " WHERE id = ? AND state != 'done'",
@@ -298,6 +314,8 @@ class Ledger:
     def tries(self, task_id: str) -> int:
         """Return how many failed attempts count against the task."""
         row = self._db.execute("SELECT tries FROM tasks WHERE id = ?", (task_id,)).fetchone()
+        if row is None:
+            raise KeyError(task_id)
         return int(row[0])
 
     def failed(self, cause: Cause | None = None) -> list[tuple[str, str, str]]:
@@ -312,18 +330,20 @@ class Ledger:
     def problems(self, only_failed: bool = True) -> list[Problem]:
         """Group the failures by cause and message, most frequent first.
 
-        `only_failed` looks at the last attempt of each failed task; otherwise at every failed
+        `only_failed` looks at the last failure of each failed task; otherwise at every failed
         attempt, retried ones included.
         """
         which = (
             "attempts.number = (SELECT max(number) FROM attempts AS later"
-            " WHERE later.task = tasks.id) AND tasks.state = 'failed'"
+            " WHERE later.task = tasks.id AND later.message IS NOT NULL)"
+            " AND tasks.state = 'failed'"
             if only_failed
             else "attempts.message IS NOT NULL"
         )
         rows = self._db.execute(
-            "SELECT coalesce(tasks.cause, attempts.outcome), attempts.message,"
-            " count(DISTINCT tasks.id), min(tasks.label), max(attempts.traceback)"
+            # SQLite takes the traceback from the row of min(): that of the example.
+            "SELECT attempts.outcome, attempts.message,"
+            " count(DISTINCT tasks.id), min(tasks.label), attempts.traceback"
             f" FROM tasks JOIN attempts ON attempts.task = tasks.id WHERE {which}"
             " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
         )
@@ -369,21 +389,27 @@ class Ledger:
         """One transaction. A full disk or a locked file is told as such."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
+            yield
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             raise RunError(
                 "the ledger cannot be written",
                 where=str(self.path),
                 why=str(error),
                 hint="what was done is kept: free some space, then higgsdemo resume",
             ) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # on a full disk SQLite has already done it
+            self._db.execute("ROLLBACK")
+
+    def _knows(self, task_id: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM tasks WHERE id = ?", (task_id,))
+        return found.fetchone() is not None
 
     def _end_attempt(
         self, task_id: str, outcome: str, message: str | None, traceback: str | None
@@ -411,8 +437,12 @@ class Ledger:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-    # WAL lets readers look on while the driver writes; a kill -9 loses nothing committed.
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        # WAL lets readers look on while the driver writes; a kill -9 loses nothing committed.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection

@@ -6,7 +6,8 @@ import dataclasses
 import gzip
 import hashlib
 import json
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ MANIFEST_SCHEMA = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """The samples of a run (without their file lists) and its tasks, in order."""
+    """The samples of a run (without their file lists) and its tasks, in order.
+
+    `digest` is that of the file it was read from.
+    """
 
     run_id: str
     samples: tuple[Sample, ...]
     tasks: tuple[Task, ...]
+    digest: str | None = field(default=None, compare=False)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> str:
@@ -42,7 +47,8 @@ def write_manifest(path: Path, manifest: Manifest) -> str:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; RunError if it is damaged or newer than this program."""
     try:
-        head, *lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        text = gzip.decompress(path.read_bytes())
+        head, *lines = text.decode().splitlines()
         header = json.loads(head)
         if header["schema"] > MANIFEST_SCHEMA:
             raise RunError(
@@ -55,8 +61,8 @@ def read_manifest(path: Path) -> Manifest:
         if len(tasks) != header["tasks"]:
             raise ValueError(f"{len(tasks)} tasks, the header says {header['tasks']}")
         samples = tuple(_sample_from_json(sample) for sample in header["samples"])
-        return Manifest(header["run"], samples, tasks)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        return Manifest(header["run"], samples, tasks, hashlib.sha256(text).hexdigest())
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise RunError("the manifest cannot be read", where=str(path), why=str(error)) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -98,6 +99,7 @@ class _Sums:
         self.tasks = self.events = 0
         self.counts: dict[str, npt.NDArray[np.int64]] = {}
         self.axes: dict[str, Axis] = {}
+        self.described: dict[str, Any] = {}  # the axes as the documents have them
         self.cutflow: dict[str, dict[str, int]] = {}
         self.seen = _SectionSum()
         self.used = _SectionSum()
@@ -117,7 +119,10 @@ class _Sums:
             if counts is None:
                 histogram = Histogram.from_uhi(stored)
                 self.axes[key] = histogram.axis
+                self.described[key] = stored["axes"]
                 self.counts[key] = histogram.counts.copy()
+            elif stored["axes"] != self.described[key]:
+                raise ValueError(f"task {task.id}: histogram {key} has another axis than before")
             else:
                 counts += stored["storage"]["values"]
         for channel, steps in document["cutflow"].items():
@@ -169,9 +174,9 @@ class _SectionSum:
                 self._spans.setdefault(int(run), []).extend(spans)
 
     def sections(self) -> Sections | None:
-        if self._spans is not None:
-            self._spans = merge_sections(self._spans, {})
-        return self._spans
+        self._spans = merge_sections(self._spans, None if self._spans is None else {})
+        # A copy: what was handed out does not change when more is added.
+        return copy.deepcopy(self._spans)
 
 
 def _sum(shares: list[float | None]) -> float | None:

@@ -15,10 +15,11 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from higgsdemo.errors import RunError, UsageError, nearest
 from higgsdemo.ledger.database import Ledger
@@ -26,6 +27,8 @@ from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
 from higgsdemo.model import Sample, Task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_MAKING = ".making-"  # begins the names of folders in which a run is still being made
+_LEFTOVER_S = 3600  # making one takes seconds: what is older was killed
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,12 @@ class RunDirectory:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The content of run.json."""
-        return dict(json.loads((self.path / "run.json").read_text()))
+        """The content of run.json; RunError if it is damaged."""
+        path = self.path / "run.json"
+        try:
+            return dict(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError("run.json cannot be read", where=str(path), why=str(error)) from error
 
     def manifest(self) -> Manifest:
         """Read the manifest."""
@@ -64,22 +71,37 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def driving(self) -> Iterator[None]:
-        """Hold the run: only one process may drive it. Freed by the system if we are killed."""
-        with (self.path / "lock").open("a+") as lock:
+        """Hold the run: only one process may drive it. Freed by the system if we are killed.
+
+        Raises RunError if another process holds it, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as held:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                holder = lock.read().strip() or "another process"
+                lock = held.enter_context((self.path / "lock").open("a+"))
+                self._hold(lock)
+            except OSError as error:
                 raise RunError(
-                    f"run {self.id} is being driven by {holder}",
+                    f"run {self.id} cannot be locked",
                     where=str(self.path),
-                    hint=f"wait for it, or watch it with: higgsdemo status {self.id}",
-                ) from None
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {os.uname().nodename}")
-            lock.flush()
+                    why=error.strerror or str(error),
+                    hint="driving a run needs a folder that can be written and locked",
+                ) from error
             yield
+
+    def _hold(self, lock: IO[str]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise RunError(
+                f"run {self.id} is being driven by {holder}",
+                where=str(self.path),
+                hint=f"wait for it, or watch it with: higgsdemo status {self.id}",
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {os.uname().nodename}")
+        lock.flush()
 
 
 def check_name(name: str) -> str:
@@ -110,7 +132,8 @@ def create_run(
         raise RunError(f"run {name} exists", where=str(final), hint=hint)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".making-{name}-", dir=root))
+        _sweep(root)
+        making = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{name}-", dir=root))
         try:
             making.chmod(0o755)
             (making / "run.json").write_text(json.dumps({"id": name, **record}, indent=1) + "\n")
@@ -124,24 +147,31 @@ def create_run(
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
-    except FileExistsError:
-        raise RunError(f"run {name} exists", where=str(final), hint=hint) from None
-    except OSError as error:
-        if final.exists():
+    except (OSError, RunError) as error:
+        if final.exists():  # another process was faster
             raise RunError(f"run {name} exists", where=str(final), hint=hint) from None
+        why = error.why if isinstance(error, RunError) else error.strerror
         raise RunError(
             f"run {name} cannot be written",
             where=str(root),
-            why=error.strerror or str(error),
+            why=why or str(error),
             hint="free some space or choose another folder with --runs",
         ) from error
     return RunDirectory(final)
 
 
+def _sweep(root: Path) -> None:
+    """Remove what processes killed while they made a run left behind."""
+    for path in root.glob(f"{_MAKING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFTOVER_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 def open_run(root: Path, name: str) -> RunDirectory:
     """Find a run by name, or by the path of its folder; RunError with the nearest names."""
     for path in (root / name, Path(name)):
-        if (path / "run.json").is_file():
+        if _is_run(path):
             return RunDirectory(path.resolve())
     known = run_names(root)
     raise UsageError(
@@ -156,5 +186,16 @@ def run_names(root: Path) -> list[str]:
     """Return the runs under `root`, oldest first."""
     if not root.is_dir():
         return []
-    found = [path for path in root.iterdir() if (path / "run.json").is_file()]
-    return [path.name for path in sorted(found, key=lambda path: path.stat().st_ctime_ns)]
+    # run.json is written once; the folder itself changes as long as the run is worked on.
+    made = [
+        ((path / "run.json").stat().st_mtime_ns, path.name)
+        for path in root.iterdir()
+        if _is_run(path)
+    ]
+    return [name for _, name in sorted(made)]
+
+
+def _is_run(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # e.g. a name too long for the file system
+        return not path.name.startswith(_MAKING) and (path / "run.json").is_file()
+    return False

@@ -45,6 +45,7 @@ class Sample:
     cross_section_pb: float | None = None
     scale_factor: float = 1.0
     generated_events: int | None = None  # simulated: events the whole sample stands for
+    skimmed: bool = False  # the files hold a selection of them; else the events read count
     luminosity_pb: float | None = None  # data: recorded luminosity of the whole sample
     normalise_with: str | None = None  # samples sharing one cross section share this key
     demo: bool = False  # made by `higgsdemo generate`: SIMULATED DEMO DATA

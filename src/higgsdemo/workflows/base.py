@@ -50,6 +50,10 @@ class Workflow(Protocol):
         """One line for people."""
 
     @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats of samples that it reads: nanoaod, aod."""
+
+    @property
     def options(self) -> Mapping[str, Option]:
         """Its settings by name."""
 

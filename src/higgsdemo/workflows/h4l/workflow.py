@@ -59,6 +59,7 @@ class H4l:
     name = "h4l"
     version = "1"
     title = "H -> ZZ -> 4 leptons on reduced NanoAOD: 4mu, 4e, 2mu2e"
+    formats = ("nanoaod",)
     options: Mapping[str, Option] = {
         "selection": Option(
             "default",
