@@ -85,4 +85,3 @@ def test_kill_9_at_random_changes_no_bit(
     assert stormy.samples == undisturbed.samples
     _, alive = psutil.wait_procs(seen, timeout=10)
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
-    assert not list(tmp_path.glob(".making*"))

@@ -28,7 +28,7 @@ EXECUTORS = ("local",)
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="SAMPLES...",
+        metavar="SAMPLES",
         help="What to analyse: a folder, a sample file (YAML, or JSON as in HiggsDNA), ROOT files, "
         "or the name of a built-in set (see: higgsdemo samples list).",
     ),
@@ -279,7 +279,7 @@ def _drive(
             raise
         wrong = closing_check(ledger, manifest)
         problems = ledger.problems()
-    if problems and not as_json:
+    if len(problems) > (outcome.stopped_by is not None) and not as_json:
         print_table(problems_table(problems), err)
     _tell_stop(made, outcome, tasks)
     if wrong:
