@@ -21,7 +21,7 @@ def generate(
     events_scale: Annotated[
         float,
         typer.Option(
-            help="How many events, as a share of the real files. Yields stay right at any scale."
+            help="Size of the files; 1 is simulation as large as the real one. Yields stay right."
         ),
     ] = simulation.Settings.events_scale,
     seed: Annotated[int, typer.Option(help="The same seed gives the same events.")] = (
