@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from higgsdemo.cli import main as program
+from tests.catalog.portal.conftest import fake, no_proxy  # noqa: F401 - fixtures
 
 
 @dataclass

@@ -47,7 +47,8 @@ def test_a_bad_file_stops_the_run_and_is_named_with_what_to_do(
     folder = scripts(a={"do": "bad"}, b={})
     said = higgsdemo("run", folder, *HERE, "--run", "r", "--workers", 1)
     assert said.status == 1
-    assert "stopped: bad-input" in said.err
+    assert "error: bad-input: the file is damaged" in said.err
+    assert "run: r stopped at a: a.root" in said.err
     assert str(folder / "a.root") in said.err
     assert "--skip-bad-files" in said.err
     status = higgsdemo("status", "r", "--json")

@@ -41,3 +41,32 @@ def test_an_unknown_set_names_the_nearest(higgsdemo: Any) -> None:
     said = higgsdemo("samples", "show", "nanoad-2012")
     assert said.status == 2
     assert "nanoaod-2012" in said.err
+
+
+def test_fetch_writes_a_sample_file_and_needs_no_network_the_second_time(
+    higgsdemo: Any, fake: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    said = higgsdemo("samples", "fetch", 12361, "--server", fake.url, "--output", "mine.yaml")
+    assert said.status == 0, said.err
+    assert "higgsdemo plan mine.yaml" in said.out
+    planned = higgsdemo("plan", "mine.yaml", "--json")
+    assert planned.status == 0, planned.err
+    (task,) = planned.json["tasks"]
+    (file,) = task["files"]
+    assert file["url"].endswith("SMHiggsToZZTo4L.root")
+    assert file["checksum"].startswith("adler32:")
+    again = higgsdemo(
+        "samples", "fetch", 12361, "--offline", "--server", fake.url, "--output", "again.yaml"
+    )
+    assert again.status == 0, again.err
+    there = higgsdemo("samples", "fetch", 12361, "--server", fake.url, "--output", "mine.yaml")
+    assert there.status == 2
+    assert "is there already" in there.err
+
+
+def test_fetch_of_an_unknown_record_says_so(higgsdemo: Any, fake: Any) -> None:
+    said = higgsdemo("samples", "fetch", 99999, "--server", fake.url)
+    assert said.status != 0
+    assert "99999" in said.err
+    assert "Traceback" not in said.err

@@ -138,14 +138,16 @@ def _listed(entry: SampleEntry, folder: Path) -> Iterator[tuple[InputFile, str]]
         urls = expand(item.url, folder, place)
         _refuse_shared_numbers(item, urls, place)
         for url in urls:
-            yield input_file(url, folder, home, item.size_bytes, item.luminosity_pb), place
+            file = input_file(url, folder, home, item.size_bytes, item.luminosity_pb)
+            yield dataclasses.replace(file, checksum=item.checksum), place
 
 
 def _refuse_shared_numbers(item: FileEntry, urls: list[str], place: str) -> None:
-    """Refuse a luminosity or size given for a glob: it would count once for each file."""
-    if len(urls) > 1 and (item.luminosity_pb is not None or item.size_bytes is not None):
+    """Refuse numbers of one file given for a glob: they would count once for each file."""
+    numbers = (item.luminosity_pb, item.size_bytes, item.checksum)
+    if len(urls) > 1 and any(number is not None for number in numbers):
         raise UsageError(
-            "one size or luminosity is given for several files",
+            "one size, checksum or luminosity is given for several files",
             where=f"{place}: {item.url}",
             why=f"the glob fits {len(urls)} files",
             hint="list the files one by one, or give a table: `luminosity: table.json`",

@@ -40,6 +40,7 @@ class FileEntry(_Strict):
     url: str = Field(min_length=1)
     size_bytes: int | None = Field(default=None, ge=0)
     luminosity_pb: Luminosity | None = None
+    checksum: str | None = Field(default=None, pattern=r"^(adler32|crc32c|md5):[0-9a-f]+$")
 
 
 class SampleEntry(_Strict):

@@ -304,11 +304,10 @@ def _tell_stop(made: RunDirectory, outcome: executors.Outcome, tasks: dict[str, 
         return
     if failure.traceback:
         err.print(escape(failure.traceback))
+    label = tasks[failure.task_id].label if failure.task_id in tasks else "the ledger"
     resume_it = f"higgsdemo resume {made.id}"
     raise RunError(
-        f"run {made.id} stopped: {failure.cause}",
-        where=tasks[failure.task_id].label if failure.task_id in tasks else str(made.path),
-        why=failure.message,
+        f"{failure.cause}: {failure.message}\n  run: {made.id} stopped at {label}",
         hint=f"mend the file, then: {resume_it}; or go on without it: {resume_it} --skip-bad-files"
         if failure.cause == "bad-input"
         else f"this is a bug in the workflow or in higgsdemo; once mended: {resume_it}",

@@ -1,17 +1,19 @@
-"""`samples list | show | check`: what there is to analyse."""
+"""`samples list | show | check | fetch`: what there is to analyse."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from higgsdemo import catalog
-from higgsdemo.cli.console import out, print_json, print_table
+from higgsdemo.cli.console import err, out, print_json, print_table
 from higgsdemo.cli.options import AsJson
 from higgsdemo.display.tables import new_table, number, size
+from higgsdemo.model import SampleSet
 
 app = typer.Typer(no_args_is_help=True, help="Look at sample sets: built-in ones and your own.")
 
@@ -108,3 +110,70 @@ def check(samples: SetSpec, as_json: AsJson = False) -> None:
         out.print(f"{len(loaded.samples)} samples, {len(findings)} findings")
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    records: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SET|RECORD",
+            help="A built-in set, a sample file that names records, or record numbers.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Sample file to write.", show_default="NAME.yaml"),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", metavar="KEY=GLOB", help="Only samples that match."),
+    ] = None,
+    over_http: Annotated[
+        bool, typer.Option("--http", help="List http URLs instead of root ones.")
+    ] = False,
+    online_only: Annotated[
+        bool, typer.Option("--online-only", help="Leave out files that are on tape.")
+    ] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask again, however young the cache is.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use the cache alone.")] = False,
+    server: Annotated[
+        str | None, typer.Option(help="The portal.", show_default="CERN Open Data")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 30,
+) -> None:
+    r"""Get the file lists, sizes and checksums of CERN Open Data records into a sample file.
+
+    What was read is cached, so it works without a network later; the sample file says how old
+    it is. Needs the extra: pip install 'higgsdemo\[portal]'.
+
+    [bold]Examples[/]
+
+      higgsdemo samples fetch nanoaod-2012
+      higgsdemo samples fetch aod-2011-2012 --filter year=2011 --http --output aod-2011.yaml
+    """
+    from higgsdemo.catalog import portal
+
+    wanted: SampleSet | list[int]
+    if all(record.isdigit() for record in records):
+        wanted = [int(record) for record in records]
+    else:
+        loaded = catalog.load_set(records[0] if len(records) == 1 else records)
+        wanted = catalog.filter_set(loaded, filters or [], None)
+    asked = portal.Portal(timeout_s=timeout) if server is None else portal.Portal(server, timeout)
+    with err.status("asking the portal"):
+        found = portal.fetch_set(
+            wanted,
+            portal=asked,
+            refresh=refresh,
+            offline=offline,
+            protocol="http" if over_http else "root",
+            online_only=online_only,
+        )
+    path = portal.write_set(found, output or Path(f"{found.name}.yaml"))
+    files = sum(len(sample.files) for sample in found.samples)
+    total = catalog.summarise_set(found).size_bytes
+    out.print(f"{path}: {len(found.samples)} samples, {number(files)} files, {size(total)}")
+    out.print(f"what comes next: higgsdemo plan {path}")

@@ -17,6 +17,7 @@ from higgsdemo.model import (
     Output,
     Sections,
     Task,
+    TaskFile,
     merge_sections,
     sections_of,
 )
@@ -115,7 +116,7 @@ class _Pass:
         self._seen: Sections | None = None
         self._used: Sections | None = None
         # The cutflow names every step even where no event was read.
-        self._select(_no_events(self._wanted()), None, "")
+        self._select(_no_events(self._wanted()), None, TaskFile("", ""))
 
     def over(self, sources: Sequence[Source]) -> Output:
         """Read the sources to the end of the task."""
@@ -125,9 +126,9 @@ class _Pass:
             for file, source in zip(self._task.files, sources, strict=True):
                 with open_events(source) as events:
                     for chunk in self._chunks(events):
-                        certified = self._sections(chunk, file.name)
+                        certified = self._sections(chunk, file.url)
                         self._events += chunk.size
-                        self._select(chunk, certified, file.name)
+                        self._select(chunk, certified, file)
         if self._dump is not None:
             self._dump.write()
         return Output(
@@ -180,7 +181,7 @@ class _Pass:
             else:
                 yield chunk
 
-    def _sections(self, chunk: Chunk, file: str) -> Bools | None:
+    def _sections(self, chunk: Chunk, where: str) -> Bools | None:
         """Record the luminosity sections of data; return which events are certified."""
         if not self._task.is_data:
             return None
@@ -190,7 +191,7 @@ class _Pass:
                 return None
             raise InputError(
                 f"missing branch{'es' if len(missing) > 1 else ''}: {', '.join(missing)}",
-                where=file,
+                where=where,
                 why="certified luminosity sections cannot be told from others without",
                 hint="leave out the certified-sections file, if its cut was already made",
             )
@@ -209,10 +210,10 @@ class _Pass:
             return np.ones(chunk.size, dtype=np.bool_)
         return np.repeat(good, np.diff(starts, append=chunk.size))
 
-    def _select(self, chunk: Chunk, certified: Bools | None, file: str) -> None:
+    def _select(self, chunk: Chunk, certified: Bools | None, file: TaskFile) -> None:
         for flavour in (MUON, ELECTRON):
             if flavour.collection in chunk.counts:
-                require_finite(chunk, flavour, file)
+                require_finite(chunk, flavour, file.url)
         for steps in self._cutflow.values():
             steps.add("all events", chunk.size)
             if self._certified is not None:
@@ -221,7 +222,7 @@ class _Pass:
         for channel, found in select(chunk, self._task.channels, certified, self._cutflow):
             self._fill(channel, found)
             if self._dump is not None:
-                self._dump.add(file, chunk, channel, found)
+                self._dump.add(file.name, chunk, channel, found)
 
     def _fill(self, channel: str, candidates: Candidates) -> None:
         masses = {"mZ1": candidates.m_z1, "mZ2": candidates.m_z2}
