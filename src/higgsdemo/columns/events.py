@@ -56,6 +56,10 @@ class EventFile:
         self.entries = self._reader.entries
         self.branches = self._reader.branches
 
+    def holds(self, name: str) -> bool:
+        """Whether the file has an object of this name beside the tree."""
+        return self._file.find(name) is not None
+
     @property
     def reader(self) -> str:
         """Which path reads: "fast" or "uproot".

@@ -24,7 +24,7 @@ from higgsdemo.columns.rootfile import RootFile
 from higgsdemo.columns.steps import steps
 from higgsdemo.columns.stream import Malformed
 from higgsdemo.errors import InputError
-from higgsdemo.storage import Range
+from higgsdemo.storage import Range, ReadsAhead
 
 Raw = bytes | memoryview
 
@@ -64,9 +64,13 @@ class _Column:
             int(np.searchsorted(edges, stop, side="left")),
         )
 
-    def missing(self, start: int, stop: int) -> list[int]:
-        """Return the numbers of those that are not held."""
-        return [index for index in self.touched(start, stop) if index not in self.held]
+    def missing(self, start: int, stop: int, coming: range = range(0)) -> list[int]:
+        """Return the numbers of those that are neither held nor `coming`."""
+        return [
+            index
+            for index in self.touched(start, stop)
+            if index not in self.held and index not in coming
+        ]
 
     def gather(self, start: int, stop: int) -> NDArray[Any]:
         """Return the values of entries [start, stop), in native byte order."""
@@ -91,17 +95,29 @@ class _Collection:
     counter: _Column
     lists: dict[str, _Column]
 
-    def span(self, start: int, stop: int) -> tuple[int, int]:
+    def span(self, start: int, stop: int, before: tuple[int, int] | None = None) -> tuple[int, int]:
         """Return the entries whose counts are needed to read the lists of [start, stop).
 
-        That is from where the first missing basket starts to where the last one ends.
+        That is from where the first missing basket starts to where the last one ends; those
+        of the step `before` will be there.
         """
         first, last = start, stop
         for column in self.lists.values():
-            for index in column.missing(start, stop):
+            coming = column.touched(*before) if before else range(0)
+            for index in column.missing(start, stop, coming):
                 first = min(first, int(column.branch.edges[index]))
                 last = max(last, int(column.branch.edges[index + 1]))
         return first, last
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Entries [start, stop): whose counts are needed, and the baskets to fetch."""
+
+    start: int
+    stop: int
+    spans: dict[str, tuple[int, int]]
+    missing: list[tuple[Branch, list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +127,37 @@ class _Offsets:
     counter: str
     first: int
     ends: NDArray[np.int64]
+    _found: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict)
+    _tables: dict[tuple[int, int, int, int], memoryview] = field(default_factory=dict)
 
     def of(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the offsets of entries [start, stop) from the first of their values."""
-        found = self.ends[start - self.first : stop - self.first + 1]
-        return found - found[0] if found[0] else found
+        found = self._found.get((start, stop))
+        if found is None:  # the lists of a collection mostly have the same baskets
+            found = self.ends[start - self.first : stop - self.first + 1]
+            found = found - found[0] if found[0] else found
+            self._found[start, stop] = found
+        return found
+
+    def table(self, start: int, stop: int, item_bytes: int, key_bytes: int) -> memoryview:
+        """Return the table of offsets that ROOT writes after the lists, but for its last number.
+
+        It is how many numbers follow, then where each entry starts, counted from the key's first
+        byte (ROOT, TBasket::WriteBuffer). The last number is 0 (ROOT) or where the values end
+        (uproot).
+        """
+        known = (start, stop, item_bytes, key_bytes)
+        if known not in self._tables:
+            ends = self.of(start, stop)
+            # In 32 bits, in place: a basket is below 2 GiB.
+            table = ends.astype(np.int32)
+            table[1:] = table[:-1]
+            table *= item_bytes
+            table += key_bytes
+            table[0] = ends.size
+            table.byteswap(inplace=True)
+            self._tables[known] = table.data.cast("B")
+        return self._tables[known]
 
 
 class FastReader:
@@ -151,10 +193,7 @@ class FastReader:
             branches.append(collection.counter.branch)
             branches += [column.branch for column in collection.lists.values()]
         cuts = boundaries(branches, self.entries)
-        return (
-            self._chunk(scalars, collections, begin, end)
-            for begin, end in steps(cuts, start, stop, events)
-        )
+        return self._chunks(scalars, collections, list(steps(cuts, start, stop, events)))
 
     def close(self) -> None:
         """Do nothing: the source is all that is open."""
@@ -182,21 +221,54 @@ class FastReader:
             lists[one] = _Column(listed)
         return _Collection(_Column(branch), lists)
 
-    def _chunk(
+    def _chunks(
+        self,
+        scalars: dict[str, _Column],
+        collections: dict[str, _Collection],
+        cuts: list[tuple[int, int]],
+    ) -> Iterator[Chunk]:
+        for position, (start, stop) in enumerate(cuts):
+            step = self._step(scalars, collections, start, stop)
+            fetched = self._fetch(step.missing)
+            if position + 1 < len(cuts) and isinstance(self._source, ReadsAhead):
+                following = self._step(scalars, collections, *cuts[position + 1], step)
+                self._source.prefetch(_ranges(following.missing))
+            yield self._chunk(scalars, collections, step, fetched)
+
+    def _step(
         self,
         scalars: dict[str, _Column],
         collections: dict[str, _Collection],
         start: int,
         stop: int,
-    ) -> Chunk:
-        needed = [(column, start, stop) for column in scalars.values()]
+        before: _Step | None = None,
+    ) -> _Step:
+        """Plan the entries [start, stop); the baskets of the step `before` are on their way."""
+        missing = []
         spans = {}
-        for name, collection in collections.items():
-            spans[name] = collection.span(start, stop)
-            needed.append((collection.counter, *spans[name]))
-            needed += [(column, start, stop) for column in collection.lists.values()]
-        fetched = self._fetch(needed)
+        previous = (before.start, before.stop) if before else (0, 0)
 
+        def add(column: _Column, span: tuple[int, int], past: tuple[int, int]) -> None:
+            coming = column.touched(*past) if before else range(0)
+            missing.append((column.branch, column.missing(*span, coming)))
+
+        for column in scalars.values():
+            add(column, (start, stop), previous)
+        for name, collection in collections.items():
+            spans[name] = collection.span(start, stop, previous if before else None)
+            add(collection.counter, spans[name], before.spans[name] if before else (0, 0))
+            for column in collection.lists.values():
+                add(column, (start, stop), previous)
+        return _Step(start, stop, spans, missing)
+
+    def _chunk(
+        self,
+        scalars: dict[str, _Column],
+        collections: dict[str, _Collection],
+        step: _Step,
+        fetched: dict[tuple[str, int], Raw],
+    ) -> Chunk:
+        start, stop = step.start, step.stop
         columns = {}
         for name, column in scalars.items():
             self._fill(column, start, stop, fetched, None)
@@ -204,7 +276,7 @@ class FastReader:
             column.forget(stop)
         counts, values = {}, {}
         for name, collection in collections.items():
-            first, last = spans[name]
+            first, last = step.spans[name]
             self._fill(collection.counter, first, last, fetched, None)
             lengths = self._lengths(collection.counter, first, last)
             collection.counter.forget(stop)
@@ -227,13 +299,11 @@ class FastReader:
             raise problems.negative(self._url, name, first + at, int(lengths[at]))
         return lengths
 
-    def _fetch(self, needed: list[tuple[_Column, int, int]]) -> dict[tuple[str, int], Raw]:
+    def _fetch(self, missing: list[tuple[Branch, list[int]]]) -> dict[tuple[str, int], Raw]:
         """Read all missing baskets at once: the storage makes few requests of them."""
         where: list[tuple[str, int]] = []
-        ranges: list[Range] = []
-        for column, start, stop in needed:
-            branch = column.branch
-            for index in column.missing(start, stop):
+        for branch, indices in missing:
+            for index in indices:
                 if index in branch.embedded:
                     continue
                 begin, size = int(branch.starts[index]), int(branch.lengths[index])
@@ -243,8 +313,7 @@ class FastReader:
                     why = f"a basket ends at byte {begin + size}, the content at {self._stop}"
                     raise problems.truncated(self._url, why, branch=branch.name)
                 where.append((branch.name, index))
-                ranges.append((begin, begin + size))
-        return dict(zip(where, self._source.read(ranges), strict=True))
+        return dict(zip(where, self._source.read(_ranges(missing)), strict=True))
 
     def _fill(
         self,
@@ -263,7 +332,7 @@ class FastReader:
             content: Raw | None = branch.embedded.get(index)
             if content is None:
                 raw = fetched.pop((branch.name, index))
-                content = self._inflate(branch, index, raw, ends)
+                content = self._inflate(branch, index, raw, offsets)
             if len(content) != size * branch.dtype.itemsize:
                 found = len(content) // branch.dtype.itemsize
                 if offsets is None:
@@ -274,13 +343,14 @@ class FastReader:
             values = np.frombuffer(content, branch.dtype)
             column.held[index] = _Basket(first, last, values, ends)
 
-    def _inflate(self, branch: Branch, index: int, raw: Raw, ends: NDArray[np.int64] | None) -> Raw:
+    def _inflate(self, branch: Branch, index: int, raw: Raw, offsets: _Offsets | None) -> Raw:
         """Return the values of a basket, which has the number of entries the tree says."""
         try:
             header = read_basket_header(raw)
         except Malformed as error:
             raise self._broken(branch, index, str(error)) from error
-        entries = int(branch.edges[index + 1] - branch.edges[index])
+        start, stop = int(branch.edges[index]), int(branch.edges[index + 1])
+        entries = stop - start
         if header.length != len(raw) or header.entries != entries:
             why = (
                 f"the basket says {header.length} bytes and {header.entries} entries, "
@@ -290,20 +360,19 @@ class FastReader:
         head, size = header.content_bytes, header.object_bytes
         if head > size:
             raise self._broken(branch, index, f"{head} bytes of values in a basket of {size}")
-        table = None
-        if ends is not None and ends[-1] * branch.dtype.itemsize == head:
-            table = _table(ends, branch.dtype.itemsize, header.key_bytes)
-        tails = (
-            []
-            if table is None
-            else [table + bytes(4), table + _big_endian(head + header.key_bytes)]
-        )
+        table, last = None, list[bytes]()
+        item_bytes = branch.dtype.itemsize
+        if offsets is not None and offsets.of(start, stop)[-1] * item_bytes == head:
+            table = offsets.table(start, stop, item_bytes, header.key_bytes)
+            last = [bytes(4), _big_endian(head + header.key_bytes)]
         try:
-            content = inflate_head(memoryview(raw)[header.key_bytes :], size, head, tails)
+            content = inflate_head(
+                memoryview(raw)[header.key_bytes :], size, head, last, table or b""
+            )
         except Corrupt as error:
             raise self._broken(branch, index, str(error)) from error
         if table is not None and len(content) > head:
-            self._compare(branch, index, bytes(content[head:]), table)
+            self._compare(branch, index, bytes(content[head:]), bytes(table))
         return memoryview(content)[:head]
 
     def _compare(self, branch: Branch, index: int, tail: bytes, table: bytes) -> None:
@@ -323,14 +392,14 @@ class FastReader:
         return problems.damaged(self._url, why, branch=branch.name, entry=int(branch.edges[index]))
 
 
-def _table(ends: NDArray[np.int64], item_bytes: int, key_bytes: int) -> bytes:
-    """Return the table of offsets that ROOT writes after the lists, but for its last number.
-
-    It is how many numbers follow, then where each entry starts, counted from the key's first byte
-    (ROOT, TBasket::WriteBuffer). The last number is 0 (ROOT) or where the values end (uproot).
-    """
-    starts = (ends[:-1] * item_bytes + key_bytes).astype(">i4")
-    return _big_endian(ends.size) + starts.tobytes()
+def _ranges(missing: list[tuple[Branch, list[int]]]) -> list[Range]:
+    """Return where the baskets are that are not in the tree itself."""
+    return [
+        (int(branch.starts[index]), int(branch.starts[index]) + int(branch.lengths[index]))
+        for branch, indices in missing
+        for index in indices
+        if index not in branch.embedded
+    ]
 
 
 def _big_endian(number: int) -> bytes:

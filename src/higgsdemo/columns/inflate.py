@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 fastest: Any
@@ -39,13 +39,17 @@ def inflate(data: memoryview, size: int) -> bytes:
 
 
 def inflate_head(
-    data: memoryview, size: int, head: int, tails: Sequence[bytes]
+    data: memoryview,
+    size: int,
+    head: int,
+    tails: Sequence[bytes],
+    common: bytes | memoryview = b"",
 ) -> bytes | memoryview:
     """Return the first `head` of `size` bytes, without inflating the rest if it can be foretold.
 
-    `tails` are the candidates for the other `size - head` bytes. The ADLER-32 at the end of a
-    zlib stream tells whether one of them is right; then the stream need not be inflated
-    to its end, and is verified all the same. Otherwise all `size` bytes are returned.
+    The other `size - head` bytes are foretold: `common`, then one of `tails`. The ADLER-32 at the
+    end of a zlib stream tells whether that is right; then the stream need not be inflated to its
+    end, and is verified all the same. Otherwise all `size` bytes are returned.
 
     Raises Corrupt if the bytes are damaged.
     """
@@ -59,9 +63,14 @@ def inflate_head(
         short = head - filled if kind == b"ZL" and filled + length > head else length
         part = None
         if short < length:
-            begin = filled + short - head
+            first = filled + short - head
+            last = first + length - short
+            shift = len(common)
             part = _zlib_head(
-                payload, short, (tail[begin : begin + length - short] for tail in tails)
+                payload,
+                short,
+                common[first:last],
+                [tail[max(first - shift, 0) : max(last - shift, 0)] for tail in tails],
             )
         if short == length or part is None:
             if short < length:  # the tail is another one: let the caller look at it
@@ -112,8 +121,10 @@ def _zlib(payload: memoryview, length: int) -> bytes:
     return content
 
 
-def _zlib_head(payload: memoryview, head: int, tails: Iterable[bytes]) -> bytes | None:
-    """Return the first `head` bytes if one of `tails` completes them, else None."""
+def _zlib_head(
+    payload: memoryview, head: int, common: bytes | memoryview, tails: Sequence[bytes]
+) -> bytes | None:
+    """Return the first `head` bytes if `common` and one of `tails` complete them, else None."""
     stream = fastest.decompressobj(wbits=-15)  # the raw stream: its checksum is taken here
     try:
         content: bytes = stream.decompress(payload[2:], head)
@@ -121,7 +132,7 @@ def _zlib_head(payload: memoryview, head: int, tails: Iterable[bytes]) -> bytes 
         raise Corrupt(f"zlib: {error}") from error
     if len(content) == head:
         expected = int.from_bytes(payload[-4:], "big")
-        begun = fastest.adler32(content)
+        begun = fastest.adler32(common, fastest.adler32(content))
         if any(fastest.adler32(tail, begun) == expected for tail in tails):
             return content
     return None

@@ -46,6 +46,7 @@ _LEAF = struct.Struct(">iii??")
 # Baskets without a table of offsets (ROOT::EIOFeatures): it is not needed here anyway.
 _GENERATE_OFFSET_MAP = 1
 _KEY_START = struct.Struct(">ihiIhh")
+_U32 = struct.Struct(">I")
 _BASKET = struct.Struct(">Hii")
 _BASKET_END = struct.Struct(">ii")
 
@@ -236,18 +237,27 @@ class Tree:
 
 def read_basket_header(raw: bytes | memoryview) -> BasketHeader:
     """Return the header of a basket. Raises Malformed if it makes no sense."""
-    stream = Stream(raw)
-    length, version, object_bytes, _, key_bytes, _ = stream.unpack(_KEY_START)
-    stream.take(16 if version > 1000 else 8)  # fSeekKey, fSeekPdir
-    for _ in ("class", "name", "title"):
-        stream.string()
-    # The fields of TBasket end the key.
-    _, _, entry_bytes = stream.unpack(_BASKET)
-    if entry_bytes < 0:  # so says TBasket::Streamer that a byte of TIOFeatures follows
-        stream.take(1)
-    entries, last = stream.unpack(_BASKET_END)
+    # Spelt out, not by a Stream: it is called for every basket, thousands of times a file.
+    try:
+        length, version, object_bytes, _, key_bytes, _ = _KEY_START.unpack_from(raw)
+        position = _KEY_START.size + (16 if version > 1000 else 8)  # fSeekKey, fSeekPdir
+        for _ in ("class", "name", "title"):
+            size = raw[position]
+            if size == 255:
+                (size,) = _U32.unpack_from(raw, position + 1)
+                position += 4
+            position += 1 + size
+        # The fields of TBasket end the key.
+        _, _, entry_bytes = _BASKET.unpack_from(raw, position)
+        position += _BASKET.size
+        if entry_bytes < 0:  # so says TBasket::Streamer that a byte of TIOFeatures follows
+            position += 1
+        entries, last = _BASKET_END.unpack_from(raw, position)
+    except (struct.error, IndexError) as error:
+        raise Malformed(f"a basket header within {len(raw)} bytes") from error
+    position += _BASKET_END.size
     content_bytes = last - key_bytes
-    if min(object_bytes, entries, content_bytes) < 0 or not stream.position < key_bytes <= len(raw):
+    if min(object_bytes, entries, content_bytes) < 0 or not position < key_bytes <= len(raw):
         raise Malformed("a basket with an impossible size")
     return BasketHeader(length, object_bytes, key_bytes, entries, content_bytes)
 

@@ -25,6 +25,7 @@ import psutil
 from higgsdemo.errors import Cause
 from higgsdemo.executors.protocol import Event, Started
 from higgsdemo.model import Failure, Result, Task
+from higgsdemo.worker import ENVIRONMENT
 
 _WATCH_S = 0.1  # how often memory is looked at
 
@@ -179,8 +180,7 @@ class LocalExecutor:
                 *("--connection", str(connection.fileno())),
             ],
             pass_fds=[connection.fileno()],
-            # A task uses one core; numpy starts faster without a pool of threads for more.
-            env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
+            env={**ENVIRONMENT, **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

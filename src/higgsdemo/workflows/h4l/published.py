@@ -15,6 +15,8 @@ before they are cut on. dR is float32, as ROOT's `DeltaR` of floats, compared wi
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,10 +30,10 @@ from higgsdemo.workflows.h4l.leptons import (
     ELECTRON,
     MUON,
     Bools,
-    Flavour,
     Indices,
     Leptons,
     blocks,
+    span,
 )
 
 M_Z = 91.2  # GeV, as in df103
@@ -50,19 +52,61 @@ def select(
     chunk: Chunk, channels: Sequence[str], certified: Bools | None, steps: Mapping[str, Steps]
 ) -> Iterator[tuple[str, Candidates]]:
     """Apply the selection to a chunk; called as the default selection."""
-    for channel in channels:
-        if channel == "2mu2e":
-            possible = (chunk.counts["Muon"] >= 2) & (chunk.counts["Electron"] >= 2)
-        else:
-            possible = chunk.counts["Muon" if channel == "4mu" else "Electron"] >= 4
-        if certified is not None:
-            possible &= certified
-        for block in blocks(possible):
+    enough = {channel: _enough(channel, chunk) for channel in channels}
+    possible = np.logical_or.reduce(list(enough.values()))
+    if certified is not None:
+        possible &= certified
+    for entries in blocks(possible):
+        block = span(entries)
+        judged = {
+            flavour.collection: _Judged(Leptons(chunk, flavour, block))
+            for flavour in (MUON, ELECTRON)
+            if flavour.collection in chunk.counts
+        }
+        for channel in channels:
+            first = enough[channel][block]
+            if certified is not None:
+                first = first & certified[block]
             if channel == "2mu2e":
-                yield channel, _two_and_two(chunk, block, steps[channel])
+                found = _two_and_two(judged["Muon"], judged["Electron"], first, steps[channel])
             else:
-                flavour = MUON if channel == "4mu" else ELECTRON
-                yield channel, _four_alike(chunk, flavour, block, steps[channel])
+                kind = judged["Muon" if channel == "4mu" else "Electron"]
+                found = _four_alike(kind, first, steps[channel])
+            if isinstance(block, slice):
+                entries_found = found.entries + block.start
+            else:
+                entries_found = block.take(found.entries)
+            yield channel, dataclasses.replace(found, entries=entries_found)
+
+
+def _enough(channel: str, chunk: Chunk) -> Bools:
+    """Whether each event has the leptons that the channel's first step asks for."""
+    if channel == "2mu2e":
+        return (chunk.counts["Muon"] >= 2) & (chunk.counts["Electron"] >= 2)
+    return chunk.counts["Muon" if channel == "4mu" else "Electron"] >= 4
+
+
+class _Judged:
+    """Leptons, and whether all of each event pass a cut: made once for every channel."""
+
+    def __init__(self, leptons: Leptons) -> None:
+        self.leptons = leptons
+
+    @functools.cached_property
+    def isolated(self) -> Bools:
+        return self.leptons.every(_isolated(self.leptons))
+
+    @functools.cached_property
+    def central(self) -> Bools:
+        return self.leptons.every(_central(self.leptons))
+
+    @functools.cached_property
+    def hard(self) -> Bools:
+        return self.leptons.every(self.leptons["pt"] > np.float32(self.leptons.flavour.pt_min))
+
+    @functools.cached_property
+    def prompt(self) -> Bools:
+        return self.leptons.every(_prompt(self.leptons))
 
 
 def truncated_best(masses: Floats, opposite: Bools) -> Indices:
@@ -83,24 +127,17 @@ def truncated_best(masses: Floats, opposite: Bools) -> Indices:
     return winner
 
 
-def _four_alike(chunk: Chunk, flavour: Flavour, entries: Indices, steps: Steps) -> Candidates:
-    """Select 4mu or 4e among events that have at least four."""
-    leptons = Leptons(chunk, flavour, entries)
-    labels = _four_muons if flavour is MUON else _four_electrons
-    passed = np.ones(entries.size, dtype=np.bool_)
+def _four_alike(judged: _Judged, passed: Bools, steps: Steps) -> Candidates:
+    """Select 4mu or 4e among the events that `passed` and have at least four."""
+    leptons = judged.leptons
+    labels = _four_muons if leptons.flavour is MUON else _four_electrons
     charge = leptons["charge"]
-    pairs = (
-        leptons.counts == 4,
-        leptons.count(charge == 1) == 2,
-        leptons.count(charge == -1) == 2,
-    )
-    cuts = (
-        passed,
-        leptons.every(_isolated(leptons)),
-        leptons.every((leptons["pt"] > np.float32(flavour.pt_min)) & _central(leptons)),
-        leptons.every(_prompt(leptons)),
-        np.logical_and.reduce(pairs),
-    )
+    four = np.flatnonzero(leptons.counts == 4)
+    rows = leptons.bounds.take(four) + np.arange(4)[:, np.newaxis]
+    signs = charge.take(rows)
+    balanced = np.zeros(passed.size, dtype=np.bool_)
+    balanced[four] = ((signs == 1).sum(axis=0) == 2) & ((signs == -1).sum(axis=0) == 2)
+    cuts = (passed, judged.isolated, judged.hard & judged.central, judged.prompt, balanced)
     for label, cut in zip(labels[: len(cuts)], cuts, strict=True):
         passed = passed & cut
         steps.add(label, passed)
@@ -120,7 +157,7 @@ def _four_alike(chunk: Chunk, flavour: Flavour, entries: Indices, steps: Steps) 
     masses = masses[:, apart].astype(np.float32)
     # the pair left over is the one at the mirrored place in the list
     one, two = masses[winner, every], masses[_NONE - 1 - winner, every]
-    return _cut(quad, np.flatnonzero(apart), order, one, two, entries[events[apart]], steps)
+    return _cut(quad, np.flatnonzero(apart), order, one, two, events[apart], steps)
 
 
 _WINDOWS = "Mass of first Z candidate in [40, 120]", "Mass of second Z candidate in [12, 120]"
@@ -143,36 +180,35 @@ _four_electrons = (
 )
 
 
-def _two_and_two(chunk: Chunk, entries: Indices, steps: Steps) -> Candidates:
-    """Select 2mu2e among events that have at least two of each."""
-    both = muons, electrons = Leptons(chunk, MUON, entries), Leptons(chunk, ELECTRON, entries)
-    passed = np.ones(entries.size, dtype=np.bool_)
-    firsts = [leptons.bounds[:-1] + np.arange(2)[:, np.newaxis] for leptons in both]
-    close = [
-        _ghosts(leptons["eta"].take(rows), leptons["phi"].take(rows), 0, 1)
-        for leptons, rows in zip(both, firsts, strict=True)
-    ]
-    cuts = (
-        ("At least two electrons and two muons", passed),
-        ("Eta cuts", electrons.every(_central(electrons)) & muons.every(_central(muons))),
-        ("Pt cuts", _triggers(muons) | _triggers(electrons)),
-        ("Dr cuts", ~close[0] & ~close[1]),
-        (
-            "Require good isolation",
-            electrons.every(_isolated(electrons)) & muons.every(_isolated(muons)),
-        ),
-        (f"Electron {_TRACK[0].lower()}{_TRACK[1:]}", electrons.every(_prompt(electrons))),
-        (f"Muon {_TRACK[0].lower()}{_TRACK[1:]}", muons.every(_prompt(muons))),
+def _two_and_two(mu: _Judged, e: _Judged, passed: Bools, steps: Steps) -> Candidates:
+    """Select 2mu2e among the events that `passed` and have at least two of each."""
+    muons, electrons = both = mu.leptons, e.leptons
+    steps.add("At least two electrons and two muons", passed)
+    passed = passed & e.central & mu.central
+    steps.add("Eta cuts", passed)
+    passed &= _triggers(muons) | _triggers(electrons)
+    steps.add("Pt cuts", passed)
+    events = np.flatnonzero(passed)  # only these are sure to have two of each
+    for leptons in both:
+        rows = leptons.bounds.take(events) + np.arange(2)[:, np.newaxis]
+        close = _ghosts(leptons["eta"].take(rows), leptons["phi"].take(rows), 0, 1)
+        passed[events[close]] = False
+    steps.add("Dr cuts", passed)
+    for label, cut in (
+        ("Require good isolation", e.isolated & mu.isolated),
+        (f"Electron {_TRACK[0].lower()}{_TRACK[1:]}", e.prompt),
+        (f"Muon {_TRACK[0].lower()}{_TRACK[1:]}", mu.prompt),
         (
             "Two opposite charged electron and muon pairs",
             (_total(electrons) == 0) & (_total(muons) == 0),
         ),
-    )
-    for label, cut in cuts:
-        passed = passed & cut
+    ):
+        passed &= cut
         steps.add(label, passed)
     events = np.flatnonzero(passed)
-    quad = Quad([(leptons, rows[:, events]) for leptons, rows in zip(both, firsts, strict=True)])
+    quad = Quad(
+        [(leptons, leptons.bounds.take(events) + np.arange(2)[:, np.newaxis]) for leptons in both]
+    )
     order = np.repeat(np.arange(4)[:, np.newaxis], events.size, axis=1)
     return _cut(
         quad,
@@ -180,7 +216,7 @@ def _two_and_two(chunk: Chunk, entries: Indices, steps: Steps) -> Candidates:
         order,
         quad.pair_mass(0, 1),
         quad.pair_mass(2, 3),
-        entries[events],
+        events,
         steps,
     )
 

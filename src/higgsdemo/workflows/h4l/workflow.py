@@ -129,6 +129,7 @@ class _Pass:
                         certified = self._sections(chunk, file.url)
                         self._events += chunk.size
                         self._select(chunk, certified, file)
+                        del chunk  # its memory serves the next one
         if self._dump is not None:
             self._dump.write()
         return Output(
@@ -180,6 +181,7 @@ class _Pass:
                 yield from events.chunks(more, chunk.start, chunk.stop, events=chunk.size)
             else:
                 yield chunk
+            del chunk  # or it would live until the next one is read
 
     def _sections(self, chunk: Chunk, where: str) -> Bools | None:
         """Record the luminosity sections of data; return which events are certified."""
