@@ -46,6 +46,7 @@ test: $(INSTALLED_TEST) ## all tests, with coverage (PYTEST='...' for arguments 
 	@rm -rf $(BUILD)/coverage && mkdir -p $(BUILD)/coverage
 	@export COVERAGE_FILE="$(CURDIR)/$(BUILD)/coverage/data"; \
 	if root=$(WITH_ROOT); then export HIGGSDEMO_ROOT_PYTHON=$$root; fi; \
+	scripts/install-test-services || true; \
 	$(BIN)/python -m pytest -p tests.ci_skips -n $(TEST_PROCESSES) \
 	  -o cache_dir=$(BUILD)/pytest --cov --cov-report term $(PYTEST)
 

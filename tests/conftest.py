@@ -10,6 +10,8 @@ import pytest
 
 from higgsdemo.model import Task, TaskFile
 
+pytest_plugins = ("tests.services.fixtures",)
+
 PLUGINS = Path(__file__).parent / "plugins"
 
 # The workflow `scripted` is found by its entry point, here and in every child process.

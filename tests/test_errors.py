@@ -10,6 +10,7 @@ import pytest
 from higgsdemo import errors
 from higgsdemo.errors import (
     Cause,
+    CredentialsError,
     HiggsdemoError,
     InputError,
     ResourcesError,
@@ -82,6 +83,7 @@ def test_causes_of_declared_failures() -> None:
     assert InputError.cause is Cause.BAD_INPUT
     assert TransientError.cause is Cause.TRANSIENT
     assert ResourcesError.cause is Cause.RESOURCES
+    assert CredentialsError.cause is Cause.CREDENTIALS
     assert issubclass(InputError, TaskError)
     assert not issubclass(RunError, TaskError)
     assert not issubclass(UsageError, TaskError)
@@ -95,6 +97,7 @@ def test_causes_are_the_words_of_the_design() -> None:
         "resources",
         "preempted",
         "lost",
+        "credentials",
         "bug",
     ]
 

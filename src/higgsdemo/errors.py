@@ -20,6 +20,7 @@ class Cause(StrEnum):
     RESOURCES = "resources"  # killed for memory; retried with more, up to a cap
     PREEMPTED = "preempted"  # taken away; not counted against the task
     LOST = "lost"  # the engine says done, no result came
+    CREDENTIALS = "credentials"  # we are not let in, nor will be: stops the run at once
     BUG = "bug"  # our code or the workflow's: stops the run at once, traceback shown
 
 
@@ -110,6 +111,12 @@ class TransientError(TaskError):
     """The same thing may work when tried again: network, busy server, full disk."""
 
     cause = Cause.TRANSIENT
+
+
+class CredentialsError(TaskError):
+    """Keys, tokens or trust are missing, wrong or expired: no other file would fare better."""
+
+    cause = Cause.CREDENTIALS
 
 
 class ResourcesError(TaskError):

@@ -1,9 +1,12 @@
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from higgsdemo.errors import InputError, UsageError
-from higgsdemo.storage import SCHEMES, LocalSource, Source, open_source
+from higgsdemo.errors import HiggsdemoError, InputError, UsageError
+from higgsdemo.storage import SCHEMES, Access, LocalSource, Source, open_source
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "a%20b", "käse", "a#b?c", "a:b"])
@@ -51,3 +54,25 @@ def test_a_missing_file_keeps_its_url(tmp_path: Path):
     with pytest.raises(InputError) as caught:
         open_source(url)
     assert caught.value.where == url
+
+
+def test_every_scheme_is_lazy():
+    """What a kind of storage needs is imported by its first file: workers start fast."""
+    code = (
+        "import sys, higgsdemo.storage as s; s.open_source(sys.argv[1]).close();"
+        "heavy = {'XRootD', 'botocore', 'google', 'obstore', 'ssl', 'http', 'configparser'};"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
+
+
+def test_no_secret_of_a_url_is_told(access: Callable[..., Access]):
+    signed = "X-Amz-Credential=AK%2Fx&X-Amz-Signature=0123456789abcdef0123456789abcdef"
+    for url in (f"http://127.0.0.1:9/f?{signed}", f"ftp://user:p4ssw0rd@h/f?{signed}"):
+        with pytest.raises(HiggsdemoError) as caught:
+            open_source(url, access=access(tries=1))
+        told = f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+        assert not any(secret in told for secret in ("0123456789", "p4ssw0rd", "AK%2Fx"))

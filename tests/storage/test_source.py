@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from higgsdemo.storage import LocalSource, Source
+from higgsdemo.storage import LocalSource, ReadsAhead, Source
 
 
 def test_local_files_are_sources(tmp_path: Path):
@@ -9,3 +9,4 @@ def test_local_files_are_sources(tmp_path: Path):
         found: Source = source
         assert isinstance(found, Source)
     assert not isinstance(object(), Source)
+    assert not isinstance(LocalSource(tmp_path / "f"), ReadsAhead)

@@ -1,8 +1,24 @@
-"""URLs into bytes: random access to one file, wherever it lies."""
+"""URLs into bytes: random access to one file, wherever it lies.
 
+`open_source` is the door. What it connects to, and as whom, is in the environment (`Access`).
+"""
+
+from higgsdemo.storage.access import Access
 from higgsdemo.storage.door import SCHEMES, open_source
 from higgsdemo.storage.local import LocalSource
 from higgsdemo.storage.ranges import coalesce
-from higgsdemo.storage.source import Range, Source
+from higgsdemo.storage.source import Range, ReadsAhead, Source
+from higgsdemo.storage.urls import has_secret, redact
 
-__all__ = ["SCHEMES", "LocalSource", "Range", "Source", "coalesce", "open_source"]
+__all__ = [
+    "SCHEMES",
+    "Access",
+    "LocalSource",
+    "Range",
+    "ReadsAhead",
+    "Source",
+    "coalesce",
+    "has_secret",
+    "open_source",
+    "redact",
+]

@@ -2,43 +2,82 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from higgsdemo.errors import UsageError, nearest
+from higgsdemo.storage.access import Access
 from higgsdemo.storage.local import LocalSource
 from higgsdemo.storage.source import Source
+from higgsdemo.storage.urls import normalise, redact, scheme_of
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
+if TYPE_CHECKING:
+    from higgsdemo.storage.aws import S3
+    from higgsdemo.storage.gcs import Gcs
+    from higgsdemo.storage.remote import Remote
 
 
-def open_source(url: str | os.PathLike[str]) -> Source:
+def open_source(
+    url: str | os.PathLike[str],
+    *,
+    checksum: str | None = None,
+    size_bytes: int | None = None,
+    replicas: Sequence[str] = (),
+    access: Access | None = None,
+) -> Source:
     """Open the bytes behind a local path or a URL.
+
+    Files elsewhere are streamed, or staged in first where `Access.stage_in` says so. `size_bytes`
+    and `checksum` (``adler32:1a2b3c4d``) are those of the catalogue: a remote file of another
+    size is refused, a staged one of another checksum too. `replicas` are further copies, tried in
+    this order where one fails. `access` is the environment's unless given.
 
     Raises
     ------
     UsageError
-        The scheme of the URL is not one of `SCHEMES`.
+        The scheme of the URL is not one of `SCHEMES`, or a package for it is missing.
     InputError
-        The file is missing, is a folder, or may not be read.
+        The file is missing, is a folder, may not be read, or has another size or checksum.
+    CredentialsError
+        We are not let in, or cannot trust who answers.
     TransientError
         The storage failed in a way that may pass.
     """
-    text = os.fspath(url)
-    scheme = _SCHEME.match(text)
+    if replicas:
+        from higgsdemo.storage.replicas import ReplicatedSource
+
+        one = functools.partial(
+            open_source, checksum=checksum, size_bytes=size_bytes, access=access
+        )
+        return ReplicatedSource([os.fspath(url), *replicas], one)
+    text = normalise(os.fspath(url))
+    scheme = scheme_of(text)
     if scheme is None:
         return LocalSource(text)
-    opener = SCHEMES.get(scheme[1].lower())
+    if scheme == "file":
+        return _open_file(text)
+    opener = SCHEMES.get(scheme)
     if opener is None:
         raise UsageError(
-            f"unknown kind of URL: {scheme[1]}://",
-            where=text,
-            nearest=nearest(scheme[1], SCHEMES),
+            f"unknown kind of URL: {scheme}://",
+            where=redact(text),
+            nearest=nearest(scheme, SCHEMES),
             hint=f"known are local paths and {', '.join(f'{name}://' for name in SCHEMES)}",
         )
-    return opener(text)
+    from higgsdemo.storage.remote import RemoteSource
+    from higgsdemo.storage.wire import wire
+
+    chosen = access or Access.from_environment()
+    remote, pool = opener(text, chosen), wire(chosen).pool
+    if chosen.stage_in is None:
+        return RemoteSource(remote, chosen, pool, size_bytes=size_bytes)
+    from higgsdemo.storage.stage import StagedSource
+
+    return StagedSource(remote, chosen, pool, size_bytes=size_bytes, checksum=checksum)
 
 
 def _open_file(url: str) -> Source:
@@ -55,5 +94,58 @@ def _open_file(url: str) -> Source:
     return LocalSource(unquote(path), url)
 
 
-SCHEMES: Mapping[str, Callable[[str], Source]] = {"file": _open_file}
-"""What opens the URLs of each scheme."""
+def _web(url: str, access: Access) -> Remote:
+    from higgsdemo.storage.tokens import Bearer
+    from higgsdemo.storage.web import WebFile
+    from higgsdemo.storage.wire import wire
+
+    return WebFile(url, wire(access), Bearer(access))
+
+
+@functools.lru_cache(maxsize=8)
+def _s3_of(access: Access) -> S3:
+    from higgsdemo.storage.aws import S3
+
+    return S3(access)
+
+
+@functools.lru_cache(maxsize=8)
+def _gcs_of(access: Access) -> Gcs:
+    from higgsdemo.storage.gcs import Gcs
+
+    return Gcs(access)
+
+
+def _s3(url: str, access: Access) -> Remote:
+    from higgsdemo.storage.web import WebFile
+    from higgsdemo.storage.wire import wire
+
+    return WebFile(url, wire(access), _s3_of(access))
+
+
+def _gs(url: str, access: Access) -> Remote:
+    from higgsdemo.storage.web import WebFile
+    from higgsdemo.storage.wire import wire
+
+    return WebFile(url, wire(access), _gcs_of(access))
+
+
+def _root(url: str, access: Access) -> Remote:
+    from higgsdemo.storage.wire import wire
+    from higgsdemo.storage.xrootd import XrootdFile
+
+    return XrootdFile(url, access, wire(access).rate)
+
+
+SCHEMES: Mapping[str, Callable[[str, Access], Remote] | None] = {
+    "file": None,
+    "s3": _s3,
+    "gs": _gs,
+    "root": _root,
+    "xroot": _root,
+    "roots": _root,
+    "xroots": _root,
+    "http": _web,
+    "https": _web,
+}
+"""The schemes of URLs, each with what opens it remotely. Nothing is imported before it is used."""

@@ -14,14 +14,29 @@ Range = tuple[int, int]
 class Source(Protocol):
     """The bytes of one file, random access. A context manager that closes it.
 
-    `url` is as the user wrote it; `size`, `bytes_read` are bytes; `bytes_read` and `requests`
-    count what was really fetched so far, gaps between coalesced ranges included.
+    `bytes_read` and `requests` count what was really fetched so far, gaps between coalesced
+    ranges included.
     """
 
-    url: str
-    size: int
-    bytes_read: int
-    requests: int
+    @property
+    def url(self) -> str:
+        """The URL as the user wrote it, without what is secret in it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """The size of the file, bytes."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes were fetched."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """In how many requests."""
+        ...
 
     def read(self, ranges: Sequence[Range]) -> list[bytes | memoryview]:
         """Return the bytes of each range [start, stop), in the order asked.
@@ -43,3 +58,12 @@ class Source(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A source that can fetch while others compute."""
+
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        """Begin to fetch what the next `read` will ask for. A hint: nothing is raised."""
+        ...

@@ -1,0 +1,92 @@
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from higgsdemo.errors import InputError, TransientError
+from higgsdemo.storage import Access, Source, open_source
+from higgsdemo.storage.xrootd import PART_BYTES, PARTS, XrootdFile
+from tests.services.xrootd import XrootdServer
+from tests.storage.conftest import blob, publish
+
+pytest.importorskip("XRootD")
+Make = Callable[..., Access]
+
+
+def test_the_same_result_as_from_disk(
+    xrootd: XrootdServer,
+    access: Make,
+    events: Path,
+    digest: Callable[[Source], str],
+    true_digest: str,
+):
+    publish(events, xrootd.folder, "a.root")
+    for url in (xrootd.url("a.root"), xrootd.url("a.root").replace("root:", "xroot:")):
+        with open_source(url, access=access()) as source:
+            assert digest(source) == true_digest
+
+
+def test_many_parts_in_one_request(xrootd: XrootdServer, access: Make):
+    data = blob(5_000_000)
+    (xrootd.folder / "big").write_bytes(data)
+    ranges = [(at, at + 100) for at in range(0, 400_000, 2000)] + [(10, 4_999_000)]
+    with open_source(xrootd.url("big"), access=access()) as source:
+        assert [bytes(one) for one in source.read(ranges[:200])] == [
+            data[start:stop] for start, stop in ranges[:200]
+        ]
+        assert source.requests == 2  # to open it, and one vector read
+        assert source.bytes_read == 200 * 100
+        assert bytes(source.read(ranges[200:])[0]) == data[10:4_999_000]
+
+
+def test_requests_stay_within_the_limits_of_servers(access: Make):
+    file = XrootdFile("root://h//f", access(), None)
+    ranges = [(at, at + 10) for at in range(0, 3_000_000, 1000)] + [(4_000_000, 20_000_000)]
+    requests = file.plan(ranges)
+    assert all(len(parts) <= PARTS for parts in requests)
+    assert all(stop - start <= PART_BYTES for parts in requests for start, stop in parts)
+    wanted = sum(stop - start for start, stop in ranges)
+    assert sum(stop - start for parts in requests for start, stop in parts) == wanted
+
+
+def test_missing_files_and_folders(xrootd: XrootdServer, access: Make):
+    (xrootd.folder / "folder").mkdir(exist_ok=True)
+    for name in ("none.root", "folder"):
+        with pytest.raises(InputError) as caught:
+            open_source(xrootd.url(name), access=access())
+        assert caught.value.where == xrootd.url(name)
+
+
+def test_empty_files(xrootd: XrootdServer, access: Make):
+    (xrootd.folder / "empty").write_bytes(b"")
+    with open_source(xrootd.url("empty"), access=access()) as source:
+        assert (source.size, source.read([(0, 0)])) == (0, [b""])
+
+
+def test_the_servers_checksum(xrootd: XrootdServer, access: Make, tmp_path: Path):
+    import zlib
+
+    (xrootd.folder / "sum").write_bytes(b"content")
+    file = XrootdFile(xrootd.url("sum"), access(), None)
+    assert file.checksum() == f"adler32:{zlib.adler32(b'content'):08x}"
+
+
+@pytest.mark.slow
+def test_an_unreachable_server_is_told_in_seconds(access: Make):
+    began = time.monotonic()
+    with pytest.raises(TransientError, match=r"within \d+ s"):
+        open_source("root://127.0.0.1:9//data/f", access=access(tries=2))
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.slow
+def test_a_server_that_says_nothing_is_given_up(access: Make):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # The kernel accepts the connection; nobody reads from it.
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        with pytest.raises(TransientError):
+            open_source(f"root://127.0.0.1:{port}//data/f", access=access(tries=1, stall_s=2))
+        assert time.monotonic() - began < 60
