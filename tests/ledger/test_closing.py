@@ -132,3 +132,16 @@ def test_manifest_of_another_run(closed: Ledger, tasks: tuple[Task, ...], said: 
 def test_no_tasks_at_all_close(tmp_path: Path) -> None:
     with new_ledger(tmp_path, ()) as ledger:
         assert closing_check(ledger, manifest_of(())) == []
+
+
+def test_results_of_two_versions_do_not_close(ledger: Ledger) -> None:
+    for task, version in zip(TASKS, ("1", "1", "2", "1"), strict=True):
+        ledger.start(task.id, "here")
+        ledger.deliver(dataclasses.replace(result_of(task), version=version))
+    (wrong,) = closing_check(ledger, MANIFEST)
+    assert wrong.startswith("results of several workflows are mixed")
+
+
+def test_a_manifest_that_was_exchanged_does_not_close(closed: Ledger) -> None:
+    (wrong,) = closing_check(closed, dataclasses.replace(MANIFEST, digest="another"))
+    assert wrong == "the manifest is not the one the ledger was made for"

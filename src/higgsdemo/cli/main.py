@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import higgsdemo
-from higgsdemo.cli import generate, run, samples, show, status
+from higgsdemo.cli import collect, generate, run, samples, show, status
 from higgsdemo.cli.console import say_error
 from higgsdemo.errors import HiggsdemoError
 
@@ -50,6 +50,7 @@ _DATA = "Samples"
 app.command("run", rich_help_panel=_RUN)(run.run)
 app.command("plan", rich_help_panel=_RUN)(run.plan)
 app.command("resume", rich_help_panel=_RUN)(run.resume)
+app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("yields", rich_help_panel=_SEE)(show.yields)

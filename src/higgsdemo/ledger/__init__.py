@@ -1,12 +1,16 @@
 """The record of a run: its directory, every task and attempt, the merge and the closing check."""
 
 from higgsdemo.ledger.closing import closing_check
+from higgsdemo.ledger.collect import Collector, collect
 from higgsdemo.ledger.database import Counts, Delivery, Ledger, Problem
+from higgsdemo.ledger.intake import Collected
 from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
 from higgsdemo.ledger.merge import Merger
 from higgsdemo.ledger.rundir import RunDirectory, check_name, create_run, open_run, run_names
 
 __all__ = [
+    "Collected",
+    "Collector",
     "Counts",
     "Delivery",
     "Ledger",
@@ -16,6 +20,7 @@ __all__ = [
     "RunDirectory",
     "check_name",
     "closing_check",
+    "collect",
     "create_run",
     "open_run",
     "read_manifest",

@@ -7,17 +7,18 @@ from higgsdemo.ledger.manifest import Manifest
 from higgsdemo.ledger.merge import Merger
 
 
-def closing_check(ledger: Ledger, manifest: Manifest) -> list[str]:
+def closing_check(ledger: Ledger, manifest: Manifest, merger: Merger | None = None) -> list[str]:
     """Return what does not add up, one line each; nothing if the run closes.
 
     Every task is in one state; each task counted done has one result and no other has one;
     events and files of a fresh merge equal those of the tasks counted done, entry ranges
-    included; there is no alarm.
+    included; all results are of one workflow in one version; there is no alarm. `merger`, empty,
+    then holds the sums that were checked.
     """
     wrong: list[str] = []
     counts = ledger.counts()
     failed = sum(counts.failed.values())
-    merger = Merger(manifest)
+    merger = merger or Merger(manifest)
     rows = {row["id"]: row for row in ledger.rows()}
     if manifest.digest not in (None, ledger.meta("manifest")):
         wrong.append("the manifest is not the one the ledger was made for")
@@ -32,11 +33,13 @@ def closing_check(ledger: Ledger, manifest: Manifest) -> list[str]:
     if not counts.ended:
         wrong.append(f"{counts.running} tasks are running and {counts.queued} are queued")
     with_result: set[str] = set()
+    versions: set[str] = set()
     for _, document in ledger.documents():
         row = rows[document["task"]]
         if row["id"] in planned:
             merger.add(document)
         with_result.add(row["id"])
+        versions.add(f"{document['workflow']} {document['version']}")
         wrong += [
             f"{row['label']}: {document[kind]} {kind} read, {row[kind]} planned"
             for kind in ("events", "files")
@@ -52,4 +55,6 @@ def closing_check(ledger: Ledger, manifest: Manifest) -> list[str]:
     delivered = ledger.delivered_events()
     if merged != delivered:
         wrong.append(f"{merged} events in the merged result, {delivered} in the delivered ones")
+    if len(versions) > 1:
+        wrong.append(f"results of several workflows are mixed: {', '.join(sorted(versions))}")
     return [*wrong, *ledger.alarms()]

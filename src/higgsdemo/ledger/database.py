@@ -12,7 +12,7 @@ import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -121,7 +121,7 @@ class Ledger:
         except sqlite3.OperationalError as error:
             raise RunError("the ledger cannot be made", where=str(path), why=str(error)) from error
         try:
-            with ledger._change():
+            with ledger.change():
                 for statement in _TABLES.split(";\n"):
                     ledger._db.execute(statement)
                 facts = {"schema": LEDGER_SCHEMA, "run": run_id, "manifest": manifest_digest}
@@ -190,7 +190,7 @@ class Ledger:
             )
             for number, task in enumerate(tasks)
         ]
-        with self._change():
+        with self.change():
             self._db.executemany(
                 "INSERT INTO tasks (number, id, sample, label, files, events, size_bytes,"
                 " luminosity_pb, generated_events) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -199,7 +199,7 @@ class Ledger:
 
     def start(self, task_id: str, place: str) -> None:
         """Note that a queued task starts to run at `place`."""
-        with self._change():
+        with self.change():
             self._db.execute(
                 "UPDATE tasks SET state = 'running' WHERE id = ? AND state = 'queued'", (task_id,)
             )
@@ -210,70 +210,30 @@ class Ledger:
 
     def deliver(self, result: Result) -> Delivery:
         """Take a result, whatever the task's state; the second of a task changes nothing."""
-        with self._change():
-            known = self._db.execute(
-                "SELECT digest FROM results WHERE task = ?", (result.task_id,)
-            ).fetchone()
-            if known is not None:
-                same = known[0] == result.digest
-                self._end_attempt(result.task_id, "duplicate", None, None)
-                if same:
-                    return Delivery.DUPLICATE
-                self._alarm(
-                    result.task_id,
-                    f"a second result of the task has another digest: {result.digest}, "
-                    f"kept is {known[0]}",
-                )
-                return Delivery.ALARM
-            found = self._db.execute(
-                "UPDATE tasks SET state = 'done', cause = NULL WHERE id = ? AND sample = ?",
-                (result.task_id, result.sample),
+        with self.change():
+            return self.keep(
+                result.task_id,
+                result.sample,
+                result.digest,
+                result.output.events,
+                lambda: json.dumps(result.to_json()).encode(),
             )
-            if found.rowcount == 0:
-                self._alarm(None, f"a result of task {result.task_id}, which is not of this run")
-                return Delivery.ALARM
-            document = zlib.compress(json.dumps(result.to_json()).encode(), 1)
-            self._db.execute(
-                "INSERT INTO results (task, digest, events, received, document)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (
-                    result.task_id,
-                    result.digest,
-                    result.output.events,
-                    time.time(),
-                    document,
-                ),
-            )
-            self._end_attempt(result.task_id, "done", None, None)
-        return Delivery.ACCEPTED
 
-    def fail(self, failure: Failure, *, again: bool, counts: bool = True) -> None:
+    def fail(self, failure: Failure, *, again: bool, counts: bool = True) -> bool:
         """Note a failed attempt: queue the task `again`, or leave it failed with its cause.
 
         `counts` is false for attempts that are not the task's fault (preempted). A task that is
-        done stays done.
+        done stays done; return whether the task was touched.
         """
-        with self._change():
+        with self.change():
             if not self._knows(failure.task_id):
                 self._alarm(None, f"a failure of task {failure.task_id}, which is not of this run")
-                return
-            self._db.execute(
-                "UPDATE tasks SET state = ?, cause = ?, tries = tries + ?"
-                " WHERE id = ? AND state != 'done'",
-                (
-                    "queued" if again else "failed",
-                    None if again else str(failure.cause),
-                    int(counts),
-                    failure.task_id,
-                ),
-            )
-            self._end_attempt(
-                failure.task_id, str(failure.cause), failure.message, failure.traceback
-            )
+                return False
+            return self.note_failure(failure, again=again, counts=counts)
 
     def recover(self) -> int:
         """Queue again what was running when its driver ended; return how many there were."""
-        with self._change():
+        with self.change():
             found = self._db.execute("UPDATE tasks SET state = 'queued' WHERE state = 'running'")
             self._db.execute(
                 "UPDATE attempts SET ended = ?, outcome = 'interrupted' WHERE ended IS NULL",
@@ -283,7 +243,7 @@ class Ledger:
 
     def requeue_failed(self) -> int:
         """Queue the failed tasks again with all their tries; return how many there were."""
-        with self._change():
+        with self.change():
             return self._db.execute(
                 "UPDATE tasks SET state = 'queued', cause = NULL, tries = 0 WHERE state = 'failed'"
             ).rowcount
@@ -310,6 +270,11 @@ class Ledger:
         """Return the ids of the queued tasks, in the order of the manifest."""
         rows = self._db.execute("SELECT id FROM tasks WHERE state = 'queued' ORDER BY number")
         return [row[0] for row in rows]
+
+    def state(self, task_id: str) -> str:
+        """Return the state of a task."""
+        row = self._db.execute("SELECT state FROM tasks WHERE id = ?", (task_id,)).fetchone()
+        return str(row[0])
 
     def tries(self, task_id: str) -> int:
         """Return how many failed attempts count against the task."""
@@ -372,6 +337,22 @@ class Ledger:
         for sequence, document in cursor:
             yield sequence, json.loads(zlib.decompress(document))
 
+    def digests(self) -> list[tuple[str, str]]:
+        """Return (task id, digest) of the results."""
+        return [(row[0], row[1]) for row in self.ask("SELECT task, digest FROM results")]
+
+    def examples(self) -> list[dict[str, Any]]:
+        """Return the first result document of each sample that has one."""
+        rows = self.ask(
+            "SELECT document FROM results WHERE sequence IN (SELECT min(sequence) FROM results"
+            " JOIN tasks ON tasks.id = results.task GROUP BY sample)"
+        )
+        return [json.loads(zlib.decompress(row[0])) for row in rows]
+
+    def unfinished(self) -> set[str]:
+        """Return the ids of the tasks that are queued or running."""
+        return {r[0] for r in self.ask("SELECT id FROM tasks WHERE state IN ('queued', 'running')")}
+
     def delivered_events(self) -> int:
         """Return the events of all results, as noted when they were delivered."""
         row = self._db.execute("SELECT coalesce(sum(events), 0) FROM results").fetchone()
@@ -382,14 +363,14 @@ class Ledger:
         rows = self._db.execute("SELECT task, message FROM alarms ORDER BY number")
         return [f"task {task}: {message}" if task else message for task, message in rows]
 
-    # -- inside ---------------------------------------------------------------------------------
+    # -- for the rest of this room --------------------------------------------------------------
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
+    def change(self) -> Iterator[sqlite3.Connection]:
         """One transaction. A full disk or a locked file is told as such."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            yield
+            yield self._db
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._roll_back()
@@ -402,6 +383,55 @@ class Ledger:
         except BaseException:
             self._roll_back()
             raise
+
+    def keep(
+        self, task_id: str, sample: str, digest: str, events: int, text: Callable[[], bytes]
+    ) -> Delivery:
+        """As `deliver`, within a transaction of the caller; `text` is the document as JSON."""
+        known = self._db.execute("SELECT digest FROM results WHERE task = ?", (task_id,)).fetchone()
+        if known is not None:
+            self._end_attempt(task_id, "duplicate", None, None)
+            if known[0] == digest:
+                return Delivery.DUPLICATE
+            self._alarm(
+                task_id,
+                f"a second result of the task has another digest: {digest}, kept is {known[0]}",
+            )
+            return Delivery.ALARM
+        found = self._db.execute(
+            "UPDATE tasks SET state = 'done', cause = NULL WHERE id = ? AND sample = ?",
+            (task_id, sample),
+        )
+        if found.rowcount == 0:
+            self._alarm(None, f"a result of task {task_id}, which is not of this run")
+            return Delivery.ALARM
+        self._db.execute(
+            "INSERT INTO results (task, digest, events, received, document) VALUES (?, ?, ?, ?, ?)",
+            (task_id, digest, events, time.time(), zlib.compress(text(), 1)),
+        )
+        self._end_attempt(task_id, "done", None, None)
+        return Delivery.ACCEPTED
+
+    def note_failure(self, failure: Failure, *, again: bool, counts: bool = True) -> bool:
+        """As `fail`, within a transaction of the caller, of a task that is known."""
+        found = self._db.execute(
+            "UPDATE tasks SET state = ?, cause = ?, tries = tries + ?"
+            " WHERE id = ? AND state != 'done'",
+            (
+                "queued" if again else "failed",
+                None if again else str(failure.cause),
+                int(counts),
+                failure.task_id,
+            ),
+        )
+        self._end_attempt(failure.task_id, str(failure.cause), failure.message, failure.traceback)
+        return found.rowcount > 0
+
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a question."""
+        return self._db.execute(statement).fetchall()
+
+    # -- inside ---------------------------------------------------------------------------------
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # on a full disk SQLite has already done it

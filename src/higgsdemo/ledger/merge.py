@@ -22,6 +22,7 @@ from higgsdemo.model import (
     Sections,
     Task,
     Totals,
+    count_sections,
     merge_sections,
 )
 
@@ -136,10 +137,13 @@ class _Sums:
         cutflow: dict[str, Cutflow] = {
             channel: tuple(steps.items()) for channel, steps in self.cutflow.items()
         }
+        seen, used = self.seen.sections(), self.used.sections()
         luminosity_planned = _sum(planned.luminosity)
         luminosity = _sum(self.luminosity)
         if not self.luminosity and luminosity_planned is not None:
             luminosity = 0.0
+        if count_sections(used) < count_sections(seen):
+            luminosity = None  # the mask took part of it away, and nobody knows how much
         return SampleTotals(
             sample=sample,
             histograms={
@@ -155,8 +159,8 @@ class _Sums:
             luminosity_pb=luminosity,
             luminosity_planned_pb=luminosity_planned,
             generated_events=math.fsum(self.generated),
-            sections_seen=self.seen.sections(),
-            sections_used=self.used.sections(),
+            sections_seen=seen,
+            sections_used=used,
             skipped=skipped,
         )
 

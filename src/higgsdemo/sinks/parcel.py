@@ -1,0 +1,159 @@
+"""How an outcome travels: gzip of two lines of JSON, under a name that says what is inside.
+
+The first line is a header (whose it is, what it is), the second the content. A result's content
+is the canonical text that its digest covers, so a receiver checks it without encoding it anew.
+Nothing in a parcel is ever executed: it is JSON, of bounded size, and any other thing is refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from higgsdemo.errors import UsageError
+from higgsdemo.model import Failure, Result
+
+PARCEL_SCHEMA = 1
+MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 histograms has 0.1 MB
+
+ENDING = ".jsonl.gz"
+_NAME = re.compile(r"(?P<task>[0-9a-f]{16})\.(?P<failed>failed-)?(?P<digest>[0-9a-f]{16})(-\d)?")
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class ParcelError(ValueError):
+    """The bytes are not a parcel, are damaged, or are not what their name says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What was in a parcel that is whole.
+
+    `document` is that of a result (`Result.to_json`) or of a failure (`Failure.to_json`), parsed
+    but not looked into; `text` is the JSON text of a result's document.
+    """
+
+    run_id: str
+    is_result: bool
+    document: dict[str, Any]
+    text: bytes = b""
+
+
+def check_run_id(run_id: str) -> str:
+    """Return `run_id` if it can be part of a key; two runs never mix (promise P6)."""
+    if not _RUN.fullmatch(run_id):
+        raise UsageError(
+            f"{run_id!r} cannot be the name of a run",
+            why="letters, digits, '.', '_' and '-', at most 63, a letter or digit first",
+        )
+    return run_id
+
+
+def stem(name: str) -> str:
+    """Return a document's name without the number of its copy."""
+    return name[:-2] if name[-2:-1] == "-" else name
+
+
+def is_name(name: str) -> bool:
+    """Whether a document may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def result_name(task_id: str, digest: str) -> str:
+    """Return the name of a result: two different results of a task have different names."""
+    return f"{task_id}.{digest[:16]}"
+
+
+def pack(outcome: Result | Failure, run_id: str) -> tuple[str, bytes]:
+    """Return (name, bytes) of an outcome."""
+    header: dict[str, Any] = {"parcel": PARCEL_SCHEMA, "run": check_run_id(run_id)}
+    if isinstance(outcome, Result):
+        document = outcome.to_json()
+        rest = {key: document[key] for key in ("digest", "provenance", "counters")}
+        content = _canonical(outcome.content)
+        header["result"] = rest
+        name = result_name(outcome.task_id, outcome.digest)
+    else:
+        content = _canonical(outcome.to_json())
+        digest = hashlib.sha256(content).hexdigest()
+        header["failure"] = {"digest": digest}
+        name = f"{outcome.task_id}.failed-{digest[:16]}"
+    lines = b"%b\n%b\n" % (json.dumps(header).encode(), content)
+    return name, gzip.compress(lines, compresslevel=6, mtime=0)
+
+
+def unpack(name: str, payload: bytes) -> Parcel:
+    """Open a parcel; ParcelError unless it is whole, undamaged, and what its name says."""
+    head, content = _lines(payload)
+    header = _object(head, "header")
+    if header.get("parcel") != PARCEL_SCHEMA:
+        raise ParcelError(f"parcel schema {header.get('parcel')!r}, not {PARCEL_SCHEMA}")
+    run_id, rest = header.get("run"), header.get("result", header.get("failure"))
+    if not isinstance(run_id, str) or not isinstance(rest, dict):
+        raise ParcelError("the header names no run, or neither a result nor a failure")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != rest.get("digest"):
+        raise ParcelError("content and digest differ")
+    document = _object(content, "content")
+    is_result = "result" in header
+    said = _NAME.fullmatch(name)
+    if said is None or (said["task"], said["digest"], said["failed"] is None) != (
+        document.get("task"),
+        digest[:16],
+        is_result,
+    ):
+        raise ParcelError(f"it holds task {document.get('task')!r}, digest {digest[:16]}")
+    if not is_result:
+        return Parcel(run_id, False, document)
+    if document.keys() & rest.keys():
+        raise ParcelError("the header repeats a part of the content")
+    text = b"%b,%b" % (content[:-1], json.dumps(rest).encode()[1:])
+    return Parcel(run_id, True, {**document, **rest}, text)
+
+
+def failure_of(document: dict[str, Any]) -> Failure:
+    """Read a failure that others wrote; ParcelError if its parts are not of the right kind."""
+    try:
+        failure = Failure.from_json(document)
+    except ValueError as error:
+        said = str(error).removeprefix("not a failure: ")
+        raise ParcelError(f"not a failure: {said}") from error
+    texts = (failure.message, "" if failure.traceback is None else failure.traceback)
+    if not all(isinstance(text, str) for text in texts):
+        raise ParcelError(f"not a failure: {failure.cause} without words")
+    return failure
+
+
+def _canonical(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _lines(payload: bytes) -> tuple[bytes, bytes]:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        text = unpacker.decompress(payload, MAX_BYTES)
+    except zlib.error as error:
+        raise ParcelError(f"not gzip, or damaged: {error}") from error
+    if unpacker.unconsumed_tail:
+        raise ParcelError(f"more than {MAX_BYTES // 1024**2} MiB")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ParcelError("truncated, or followed by something else")
+    head, newline, content = text.partition(b"\n")
+    if not newline or not content.endswith(b"\n"):
+        raise ParcelError("not two lines")
+    return head, content[:-1]
+
+
+def _object(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ParcelError(f"the {what} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ParcelError(f"the {what} is not a JSON object")
+    return document

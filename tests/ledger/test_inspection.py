@@ -1,0 +1,157 @@
+"""What is not taken for a result of a run."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from higgsdemo.ledger import Ledger, Merger
+from higgsdemo.ledger.inspection import Inspector
+from higgsdemo.sinks import Parcel, ParcelError
+from tests.ledger.builders import make_task, make_tasks, manifest_of, new_ledger, result_of
+
+TASKS = make_tasks(4)
+RESULT = result_of(TASKS[1], sections_seen={194050: [[1, 7]]}, sections_used=None)
+DOCUMENT = RESULT.to_json()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Any:
+    with new_ledger(tmp_path, TASKS) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with new_ledger(tmp_path_factory.mktemp("empty"), TASKS) as made:
+        yield made
+
+
+def parcel(document: dict[str, Any], run: str = "test") -> Parcel:
+    return Parcel(run, True, document)
+
+
+def inspector(ledger: Ledger, **versions: str) -> Inspector:
+    return Inspector(manifest_of(TASKS), ledger, versions)
+
+
+def test_right_results_pass(ledger: Ledger) -> None:
+    one = inspector(ledger, h4l="1")
+    for task in TASKS:
+        one.inspect(parcel(result_of(task).to_json()))
+    one.inspect(parcel(DOCUMENT))
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """Return DOCUMENT with another value at `path`; Ellipsis takes the key away."""
+    document: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    *way, last = path.split("//")
+    place: Any = document
+    for key in way:
+        place = place[int(key)] if isinstance(place, list) else place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[int(last) if isinstance(place, list) else last] = value
+    return document
+
+
+VALUES = "histograms//4mu/x//storage//values"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("schema", 2, "result schema 2, not 1"),
+        ("schema", None, "schema None"),
+        ("task", "0" * 16, "no task"),
+        ("task", make_task(99).id, "no task"),
+        ("sample", "another", "planned is"),
+        ("workflow", "another", "planned is"),
+        ("version", "2", "version '2'"),
+        ("version", 1, "version 1"),
+        ("events", ..., "events"),
+        ("extra", 1, "extra"),
+        ("events", -1, "wrong kind"),
+        ("events", 1.0, "wrong kind"),
+        ("events", True, "wrong kind"),
+        ("events", "7", "wrong kind"),
+        ("files", 2**60, "wrong kind"),
+        ("histograms", [], "not a result"),
+        ("histograms", None, "not a result"),
+        ("histograms//4mu/x", {}, "not a result"),
+        ("histograms//4mu/x//uhi_schema", 2, "not a result"),
+        ("histograms//4mu/x//axes", [], "not a result"),
+        ("histograms//4mu/x//storage//type", "double", "not a result"),
+        (VALUES, [0] * 6, "not a result"),
+        (VALUES, [0.5] * 7, "not a result"),
+        (VALUES, [-1] + [1] * 6, "not a result"),
+        (VALUES, ["1"] * 7, "not a result"),
+        (VALUES, [2**70] * 7, "not a result"),
+        (VALUES, [None] * 7, "not a result"),
+        (VALUES, [[1]] * 7, "not a result"),
+        (VALUES, {}, "not a result"),
+        (VALUES, 7, "not a result"),
+        ("cutflow", 3, "not a result"),
+        ("cutflow//4mu", [["step"]], "not a result"),
+        ("cutflow//4mu//0", ["step", -1], "wrong kind"),
+        ("cutflow//4mu//0", [1, 1], "wrong kind"),
+        ("sections_seen", [], "not a result"),
+        ("sections_seen", {"x": [[1, 2]]}, "wrong kind"),
+        ("sections_seen", {"1": [[2, 1]]}, "wrong kind"),
+        ("sections_seen", {"1": [2, 1]}, "not a result"),
+        ("sections_used", {"1": [[1, 2, 3]]}, "not a result"),
+        ("provenance", [], "wrong kind"),
+        ("counters", {"wall_s": "1"}, "wrong kind"),
+        ("counters", [], "not a result"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_refused(empty: Ledger, path: str, value: object, said: str, first: bool) -> None:
+    one = inspector(empty, h4l="1")
+    if not first:
+        one.accept(DOCUMENT)
+    with pytest.raises(ParcelError, match=said):
+        one.inspect(parcel(changed(path, value)))
+
+
+def test_another_run(ledger: Ledger) -> None:
+    with pytest.raises(ParcelError, match="of run 'other'"):
+        inspector(ledger).inspect(parcel(DOCUMENT, "other"))
+
+
+def test_another_axis_than_before(ledger: Ledger) -> None:
+    other = changed("histograms//4mu/x//axes//0//upper", 6.0)
+    one = inspector(ledger)
+    one.accept(DOCUMENT)
+    with pytest.raises(ParcelError, match="another axis"):
+        one.inspect(parcel(other))
+    ledger.deliver(RESULT)
+    again = inspector(ledger)  # what the ledger has counts after a restart
+    with pytest.raises(ParcelError, match="another axis"):
+        again.inspect(parcel(other))
+
+
+def test_which_version_counts(ledger: Ledger) -> None:
+    newer = changed("version", "2")
+    inspector(ledger).inspect(parcel(newer))  # nobody knows better
+    inspector(ledger, h4l="2").inspect(parcel(newer))
+    one = inspector(ledger)
+    one.accept(DOCUMENT)  # the first decides
+    with pytest.raises(ParcelError, match="version '2'"):
+        one.inspect(parcel(newer))
+    ledger.deliver(RESULT)
+    with pytest.raises(ParcelError, match="version '2'"):  # not what is installed now
+        inspector(ledger, h4l="2").inspect(parcel(newer))
+
+
+def test_what_passes_can_be_merged(ledger: Ledger) -> None:
+    one = inspector(ledger)
+    merger = Merger(manifest_of(TASKS))
+    for task in TASKS:
+        document = result_of(task).to_json()
+        one.inspect(parcel(document))
+        one.accept(document)
+        merger.add(document)
+    assert sum(s.events for s in merger.totals().samples.values()) == 1 + 2 + 3 + 4
