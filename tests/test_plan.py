@@ -12,10 +12,12 @@ import uproot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higgsdemo.catalog import filter_set
+from higgsdemo.catalog import filter_set, load_set
 from higgsdemo.errors import UsageError
 from higgsdemo.model import InputFile, Sample, SampleSet, Task
 from higgsdemo.plan import PROBED_FILES, Plan, Settings, make_plan
+from higgsdemo.simulation import Settings as DemoSettings
+from higgsdemo.simulation import generate
 
 # Events of each good file: what is written at once is a cluster.
 CLUSTERS = {"small": [30], "large": [100] * 10, "odd": [7, 400, 3, 90], "one": [1000], "empty": []}
@@ -230,7 +232,7 @@ def test_small_files_share_a_task_and_large_ones_do_not(pool: dict[str, str]) ->
 
 def test_files_of_two_samples_never_share_a_task(pool: dict[str, str]) -> None:
     made = plan(zz(pool, "small"), data(pool, "small"), files_per_task=5)
-    assert [task.sample for task in made.tasks] == ["ZZTo4mu", "Run2012B"]
+    assert [task.sample for task in made.tasks] == ["Run2012B", "ZZTo4mu"]
 
 
 # -- luminosity -----------------------------------------------------------------------------------
@@ -408,3 +410,22 @@ def test_missing_file_that_exists_later_has_the_same_id(pool: dict[str, str]) ->
     before = plan(Sample("s", "zz", (InputFile(name, pool["missing"]),))).tasks[0]
     after = plan(Sample("s", "zz", (InputFile(name, str(Path(pool["small"]))),))).tasks[0]
     assert before.id == after.id
+
+
+def test_samples_grow_together_data_first(pool: dict[str, str]) -> None:
+    made = plan(zz(pool, "one", "small"), data(pool, "large"), events_per_task=250)
+    assert [task.sample for task in made.tasks] == [
+        "Run2012B", "ZZTo4mu", "Run2012B", "Run2012B", "ZZTo4mu", "Run2012B",
+    ]  # fmt: skip
+
+
+def test_generated_files_are_demo_data_whatever_names_them(tmp_path: Path) -> None:
+    generate(DemoSettings(output=tmp_path / "demo", events_scale=0.0005, seed=1))
+    (tmp_path / "demo" / "samples.yaml").unlink()
+    for spec in (
+        tmp_path / "demo",
+        [tmp_path / "demo" / "ZZTo4mu.root", tmp_path / "demo" / "Run2012B_DoubleMuParked.root"],
+    ):
+        made = make_plan(load_set(spec), Settings())
+        assert all(sample.demo for sample in made.samples)
+        assert {sample.luminosity_pb for sample in made.samples} == {None}

@@ -79,6 +79,7 @@ def test_run_task_raises_and_attempt_tells(script: Script) -> None:
         ({"do": "bad"}, Cause.BAD_INPUT),
         ({"do": "bug"}, Cause.BUG),
         ({"do": "transient"}, Cause.TRANSIENT),
+        ({"do": "locked out"}, Cause.CREDENTIALS),
     ],
 )
 def test_exit_status_tells_the_cause(

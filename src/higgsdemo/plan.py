@@ -15,7 +15,7 @@ from pathlib import Path
 from higgsdemo import workflows
 from higgsdemo.columns import open_events
 from higgsdemo.errors import HiggsdemoError, UsageError
-from higgsdemo.model import InputFile, Sample, SampleSet, Task, TaskFile
+from higgsdemo.model import DEMO_MARK, InputFile, Sample, SampleSet, Task, TaskFile
 
 EVENTS_PER_TASK = 1_000_000
 PROBED_FILES = 500  # more local files than this are not opened while planning
@@ -77,6 +77,7 @@ class _Probed:
     file: InputFile
     entries: int | None = None
     boundaries: Sequence[int] = ()
+    demo: bool = False  # the file says that it was generated
     generated_events: float | None = None  # what a file of a skim stands for
 
 
@@ -110,10 +111,22 @@ def make_plan(
             done += 1
             if progress:
                 progress(done, count)
-        shared = _share(sample, files)
-        planned_samples.append(dataclasses.replace(sample, files=tuple(p.file for p in shared)))
-        tasks += _tasks(sample, shared, settings)
-    return Plan(tuple(planned_samples), tuple(tasks))
+        generated = any(probed.demo for probed in files) and not sample.demo
+        known = _as_demo(sample) if generated else sample
+        shared = _share(known, files)
+        planned_samples.append(dataclasses.replace(known, files=tuple(p.file for p in shared)))
+        tasks.append(_tasks(known, shared, settings))
+    return Plan(tuple(planned_samples), _interleaved(tasks))
+
+
+def _interleaved(by_sample: list[list[Task]]) -> tuple[Task, ...]:
+    """Order the tasks so that samples grow together: a run in progress shows all of them."""
+    placed = [
+        ((index + 0.5) / len(tasks), not task.is_data, number, task)
+        for number, tasks in enumerate(by_sample)
+        for index, task in enumerate(tasks)
+    ]
+    return tuple(task for *_, task in sorted(placed, key=lambda one: one[:3]))
 
 
 def _refuse_twice(samples: SampleSet) -> None:
@@ -136,7 +149,7 @@ def _check_formats(samples: SampleSet, workflow: str) -> None:
     if wrong:
         raise UsageError(
             f"workflow {workflow} reads {' or '.join(formats)} only",
-            where=f"sample set {samples.name}: {', '.join(wrong)}",
+            where=f"sample set {samples.name}: {len(wrong)} samples, e.g. {wrong[0]}",
             hint="choose another workflow with --workflow, or other samples with --filter",
         )
 
@@ -147,9 +160,16 @@ def _probe(file: InputFile) -> _Probed:
         return _Probed(file)
     try:
         with open_events(file.url) as events:
-            return _Probed(file, events.entries, events.boundaries)
+            return _Probed(file, events.entries, events.boundaries, events.holds(DEMO_MARK))
     except HiggsdemoError:
         return _Probed(file)
+
+
+def _as_demo(sample: Sample) -> Sample:
+    """Say what the files say: generated, and so no part of the luminosity that CMS recorded."""
+    return dataclasses.replace(
+        sample, demo=True, luminosity_pb=None, generated_events=None, record=None, dataset=None
+    )
 
 
 def _share(sample: Sample, files: list[_Probed]) -> list[_Probed]:

@@ -174,6 +174,15 @@ def test_an_interrupted_run_keeps_its_state(
     assert higgsdemo("resume", "r", "--no-plot").status == 0
 
 
+def test_a_changed_program_is_told_when_a_run_goes_on(higgsdemo: Any, scripts: Any) -> None:
+    first = higgsdemo("run", scripts(a={}), *HERE, "--run", "r")
+    assert "has changed" not in first.err
+    path = Path("runs/r/run.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "code_sha256": "0" * 64}))
+    assert "higgsdemo has changed since" in higgsdemo("resume", "r", "--no-plot").err
+
+
 def test_two_processes_cannot_resume_one_run(higgsdemo: Any, scripts: Any) -> None:
     folder = scripts(a={"sleep": 60, "times": 1})
     first = start("run", folder, *HERE, "--run", "r")

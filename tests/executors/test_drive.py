@@ -108,6 +108,18 @@ def test_a_bug_stops_the_run_at_once_with_its_traceback(ledger: Ledger, script: 
     assert ledger.attempts(tasks[0].id)[0]["outcome"] == "interrupted"
 
 
+def test_being_locked_out_stops_the_run_at_once(ledger: Ledger, script: Script) -> None:
+    tasks = [script("slow", sleep=60), script("out", do="locked out"), script("never started")]
+    outcome = driven(ledger, tasks, skip_bad_files=True)
+    assert outcome.stopped_by is not None
+    assert outcome.stopped_by.cause is Cause.CREDENTIALS
+    assert "the token has expired" in outcome.stopped_by.message
+    assert outcome.stopped_by.traceback is None
+    assert outcome.counts.failed == {"credentials": 1}
+    assert outcome.counts.queued == 2
+    assert len(ledger.attempts(tasks[1].id)) == 1  # it would not fare better
+
+
 def test_a_task_killed_for_memory_gets_more(ledger: Ledger, script: Script) -> None:
     task = script("hog", do="hog", hog=300_000_000)
     outcome = driven(ledger, [task], memory_bytes=200_000_000, memory_cap_bytes=800_000_000)

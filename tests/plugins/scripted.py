@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from higgsdemo.errors import InputError, TransientError
+from higgsdemo.errors import CredentialsError, InputError, TransientError
 from higgsdemo.model import Axis, Histogram, Output, Task
 from higgsdemo.storage import Source
 
@@ -59,6 +59,8 @@ class Scripted:
                 raise ZeroDivisionError("a mistake in the workflow")
             case "bad":
                 raise InputError("the file is damaged", where=str(path))
+            case "locked out":
+                raise CredentialsError("the token has expired", where=str(path))
             case "transient":
                 raise TransientError("the server is busy", where=str(path))
             case "hog":

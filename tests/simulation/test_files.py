@@ -8,9 +8,10 @@ import pytest
 import uproot
 
 from higgsdemo.errors import TransientError, UsageError
+from higgsdemo.model import DEMO_MARK
 from higgsdemo.simulation import LABEL, backgrounds
 from higgsdemo.simulation.detector import reconstruct
-from higgsdemo.simulation.files import LABEL_KEY, EventsFile
+from higgsdemo.simulation.files import EventsFile
 from higgsdemo.simulation.leptons import MUON
 from higgsdemo.simulation.runs import simulated_places
 
@@ -62,7 +63,7 @@ def test_branches_and_types_are_the_real_ones(demo):
 def test_the_label_is_in_every_file(demo):
     for path in demo.paths[:8]:
         with uproot.open(path) as file:
-            assert "SIMULATED DEMO DATA" in str(file[LABEL_KEY])
+            assert "SIMULATED DEMO DATA" in str(file[DEMO_MARK])
             assert LABEL in file["Events"].title
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
 import platform
 from pathlib import Path
@@ -16,11 +17,12 @@ import higgsdemo
 from higgsdemo import executors, workflows
 from higgsdemo.cli.console import err, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, key_values, memory_bytes
-from higgsdemo.display.progress import RunProgress, duration
+from higgsdemo.cli.show import finish, left_out
+from higgsdemo.display.progress import RunProgress
 from higgsdemo.display.tables import counts_line, plan_table, problems_table
-from higgsdemo.errors import RunError, UsageError, nearest
-from higgsdemo.ledger import RunDirectory, closing_check, create_run, open_run
-from higgsdemo.model import SampleSet, Task
+from higgsdemo.errors import Cause, RunError, UsageError, nearest
+from higgsdemo.ledger import Merger, RunDirectory, closing_check, create_run, open_run
+from higgsdemo.model import Failure, SampleSet, Task
 from higgsdemo.plan import EVENTS_PER_TASK, Plan, Settings, make_plan
 
 EXECUTORS = ("local",)
@@ -113,9 +115,13 @@ def run(
     """
     if executor not in EXECUTORS:
         raise UsageError(
-            f"there is no executor {executor!r}", nearest=nearest(executor, EXECUTORS) or EXECUTORS
+            f"there is no executor {executor!r}",
+            nearest=nearest(executor, EXECUTORS),
+            hint=f"there are: {', '.join(EXECUTORS)}",
         )
     policy = _policy(memory, tries, skip_bad_files)
+    if resume_it and name is None:
+        raise UsageError("--resume goes with the name of a run", hint="name it: --run NAME")
     if name and resume_it and (runs / name / "run.json").is_file():
         _drive(open_run(runs, name), workers, policy, no_plot, as_json)
         return
@@ -128,7 +134,7 @@ def run(
         return
     made = create_run(
         runs,
-        name or f"{workflow}-{datetime.datetime.now():%Y%m%d-%H%M%S}",
+        _name_of_now(workflow) if name is None else name,
         record=_record(inputs, samples, settings, policy),
         samples=planned.samples,
         tasks=planned.tasks,
@@ -245,12 +251,27 @@ def _record(
         "options": dict(settings.options),
         "certified_sections": settings.certified,
         "tries": policy.tries,
+        "code_sha256": _code_digest(),
         "versions": {
             "higgsdemo": higgsdemo.__version__,
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("numpy", "uproot")},
         },
     }
+
+
+def _name_of_now(workflow: str) -> str:
+    """Return a name that two runs started at once do not share."""
+    return f"{workflow}-{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"[:-3]
+
+
+def _code_digest() -> str:
+    """Return the SHA-256 of this package's sources: what a run was made with."""
+    folder = Path(higgsdemo.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _drive(
@@ -263,8 +284,9 @@ def _drive(
     """Execute what is missing, close the run, show it."""
     manifest = made.manifest()
     tasks = {task.id: task for task in manifest.tasks}
+    if made.record.get("code_sha256") != _code_digest():
+        err.print("[yellow]note:[/] higgsdemo has changed since this run was planned")
     with made.driving(), made.ledger() as ledger:
-        ledger.recover()
         ledger.requeue_failed()
         waiting = [tasks[task_id] for task_id in ledger.queued()]
         executor = executors.LocalExecutor(workers, made.logs)
@@ -277,8 +299,10 @@ def _drive(
                 f"  [bold]what to do:[/] higgsdemo resume {made.id}"
             )
             raise
-        wrong = closing_check(ledger, manifest)
+        merger = Merger(manifest)
+        wrong = closing_check(ledger, manifest, merger)
         problems = ledger.problems()
+        totals = merger.totals(left_out(manifest, ledger))
     if len(problems) > (outcome.stopped_by is not None) and not as_json:
         print_table(problems_table(problems), err)
     _tell_stop(made, outcome, tasks)
@@ -286,11 +310,12 @@ def _drive(
         raise RunError(
             f"run {made.id} does not add up",
             where=str(made.path),
-            why="; ".join(wrong),
-            hint="this should never happen: please report it with the folder of the run",
+            why="; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""),
+            hint="if files changed while it ran, start a new run; if not, this should never happen:"
+            " please report it with the folder of the run",
         )
     failed = {cause: n for cause, n in outcome.counts.failed.items() if cause != "bad-input"}
-    _finish(made, no_plot, as_json)
+    finish(made, totals, no_plot=no_plot, as_json=as_json)
     if failed:
         raise RunError(
             f"run {made.id} is incomplete: {counts_line(outcome.counts)}",
@@ -305,19 +330,21 @@ def _tell_stop(made: RunDirectory, outcome: executors.Outcome, tasks: dict[str, 
     if failure.traceback:
         err.print(escape(failure.traceback))
     label = tasks[failure.task_id].label if failure.task_id in tasks else "the ledger"
-    resume_it = f"higgsdemo resume {made.id}"
+    is_bug = failure.cause is Cause.BUG and failure.traceback
     raise RunError(
-        f"{failure.cause}: {failure.message}\n  run: {made.id} stopped at {label}",
-        hint=f"mend the file, then: {resume_it}; or go on without it: {resume_it} --skip-bad-files"
-        if failure.cause == "bad-input"
-        else f"this is a bug in the workflow or in higgsdemo; once mended: {resume_it}",
+        f"{failure.cause if is_bug or failure.cause is not Cause.BUG else 'not possible'}: "
+        f"{failure.message}\n  run: {made.id} stopped at {label}",
+        hint=_what_to_do(failure, f"higgsdemo resume {made.id}"),
     )
 
 
-def _finish(made: RunDirectory, no_plot: bool, as_json: bool) -> None:
-    from higgsdemo.cli.show import finish
-
-    finish(made, no_plot=no_plot, as_json=as_json)
-
-
-__all__ = ["duration", "plan", "resume", "run"]
+def _what_to_do(failure: Failure, resume_it: str) -> str:
+    if failure.cause is Cause.BAD_INPUT:
+        return (
+            f"mend the file, then: {resume_it}; or go on without it: {resume_it} --skip-bad-files"
+        )
+    if failure.cause is Cause.CREDENTIALS:
+        return f"once you are let in: {resume_it}"
+    if failure.traceback:
+        return f"this is a bug in the workflow or in higgsdemo; once mended: {resume_it}"
+    return f"once this is put right: {resume_it}"

@@ -65,9 +65,9 @@ def show(
         print_json(catalog.to_json(loaded))
         return
     table = new_table(
-        "sample", "group", "year", "channels", "files", "bytes", "pb", "generated", "pb^-1",
+        "sample", "group", "year", "channels", "files", "bytes", "sigma/pb", "generated", "lumi*pb",
         title=escape(loaded.title or loaded.name),
-        right=("files", "bytes", "pb", "generated", "pb^-1"),
+        right=("files", "bytes", "sigma/pb", "generated", "lumi*pb"),
     )  # fmt: skip
     for row in catalog.summarise_samples(loaded):
         section = "" if row.cross_section_pb is None else f"{row.cross_section_pb:g}"
@@ -92,9 +92,9 @@ def show(
 
 @app.command()
 def check(samples: SetSpec, as_json: AsJson = False) -> None:
-    """Check a set before it runs: missing or damaged files, missing numbers, double counting.
+    """Check a set before it runs: missing or cut-off files, missing numbers, double counting.
 
-    Exit status 1 if a run would stop there.
+    Looks at names, sizes and first bytes, not at the events. Exit status 1 if it finds an error.
     """
     loaded = catalog.load_set(samples)
     findings = catalog.check_set(loaded)

@@ -9,8 +9,9 @@ import typer
 
 from higgsdemo.cli.console import err, out, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
+from higgsdemo.display.tables import cutflow_tables, sections_lines
 from higgsdemo.errors import Cause
-from higgsdemo.ledger import Merger, RunDirectory, open_run
+from higgsdemo.ledger import Ledger, Manifest, Merger, RunDirectory, open_run
 from higgsdemo.model import CHANNELS, Totals
 
 FORMATS = ("png", "pdf", "svg")
@@ -18,11 +19,23 @@ FORMATS = ("png", "pdf", "svg")
 
 def totals_of(made: RunDirectory) -> Totals:
     """Merge what the ledger of a run holds now."""
-    merger = Merger(made.manifest())
+    manifest = made.manifest()
+    merger = Merger(manifest)
     with made.ledger() as ledger:
         merger.update(ledger)
-        failed = ledger.failed(Cause.BAD_INPUT)
-    return merger.totals((sample, label.removeprefix(f"{sample}: ")) for _, sample, label in failed)
+        return merger.totals(left_out(manifest, ledger))
+
+
+def left_out(manifest: Manifest, ledger: Ledger) -> list[tuple[str, str]]:
+    """Return (sample, file) of the bad files, each once, however it was cut or bundled."""
+    failed = {task_id for task_id, _, _ in ledger.failed(Cause.BAD_INPUT)}
+    files = (
+        (task.sample, file.name)
+        for task in manifest.tasks
+        if task.id in failed
+        for file in task.files
+    )
+    return list(dict.fromkeys(files))
 
 
 def plot(
@@ -66,24 +79,29 @@ def plot(
 
 def yields(
     name: RunName,
+    cutflow: Annotated[
+        bool, typer.Option("--cutflow", help="Show the events left after each step instead.")
+    ] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Show expected and observed events per channel and group, with statistical errors.
 
-    `--json` gives the contents of every bin per group, channel and year too.
+    `--json` gives the contents of every bin per group, channel and year too, and the cutflow.
     """
     made = open_run(runs, name)
     totals = totals_of(made)
     if as_json:
         print_json(_report(made, totals))
+    elif cutflow:
+        for table in cutflow_tables(totals):
+            print_table(table)
     else:
         _print_yields(totals)
 
 
-def finish(made: RunDirectory, *, no_plot: bool, as_json: bool) -> None:
+def finish(made: RunDirectory, totals: Totals, *, no_plot: bool, as_json: bool) -> None:
     """End a run: plot and summary."""
-    totals = totals_of(made)
     variable = _main_variable(totals)
     paths = [] if no_plot else _draw(totals, made.plots / variable, variable, None, FORMATS)
     if as_json:
@@ -121,6 +139,8 @@ def _print_yields(totals: Totals) -> None:
     print_table(yields_table(inference.yields(normalised)))
     for line in fit_text(inference.fit(normalised)):
         out.print(line)
+    for line in sections_lines(totals):
+        out.print(line)
 
 
 def _report(made: RunDirectory, totals: Totals) -> dict[str, Any]:
@@ -134,4 +154,8 @@ def _report(made: RunDirectory, totals: Totals) -> dict[str, Any]:
         "simulated_demo_data": totals.demo,
         **inference.yields(normalised).to_json(),
         "fit": inference.fit(normalised).to_json(),
+        "cutflow": {
+            name: {channel: list(steps) for channel, steps in one.cutflow.items()}
+            for name, one in totals.samples.items()
+        },
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from higgsdemo.cli.console import out, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
 from higgsdemo.display.tables import problems_table, runs_table, samples_progress_table
+from higgsdemo.errors import RunError
 from higgsdemo.ledger import Counts, open_run, run_names
 
 
@@ -35,14 +37,21 @@ def status(
     Exit status 0 if the run is complete, 1 if tasks are missing.
     """
     if name is None:
-        found = []
+        found: list[tuple[str, Counts]] = []
+        unreadable: dict[str, str] = {}
         for known in run_names(runs):
-            with open_run(runs, known).ledger() as ledger:
-                found.append((known, ledger.counts()))
+            try:
+                with open_run(runs, known).ledger() as ledger:
+                    found.append((known, ledger.counts()))
+            except RunError as error:
+                unreadable[known] = ": ".join(filter(None, (error.what, error.why)))
         if as_json:
-            print_json({known: _counts(counts) for known, counts in found})
-        else:
-            print_table(runs_table(found, runs))
+            errors = {known: {"error": why} for known, why in unreadable.items()}
+            print_json({known: _counts(counts) for known, counts in found} | errors)
+            return
+        print_table(runs_table(found, runs))
+        for known, why in unreadable.items():
+            out.print(f"[yellow]{escape(known)}:[/] {escape(why)}")
         return
     made = open_run(runs, name)
     manifest = made.manifest()

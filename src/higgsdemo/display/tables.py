@@ -12,6 +12,7 @@ from rich.table import Table
 
 from higgsdemo.display.progress import duration
 from higgsdemo.ledger import Counts, Problem
+from higgsdemo.model import Totals, count_sections
 from higgsdemo.plan import Plan
 
 
@@ -116,3 +117,32 @@ def problems_table(problems: Sequence[Problem], tracebacks: bool = False) -> Ren
         if tracebacks and problem.traceback:
             parts.append("  " + escape(problem.traceback.rstrip()).replace("\n", "\n  "))
     return Group(*parts)
+
+
+def cutflow_tables(totals: Totals) -> list[Table]:
+    """Return a table per channel: the events left after each step, a column per sample."""
+    flows: dict[str, dict[str, dict[str, int]]] = {}
+    for name, one in totals.samples.items():
+        for channel, steps in one.cutflow.items():
+            flows.setdefault(channel, {})[name] = dict(steps)
+    tables = []
+    for channel, samples in flows.items():
+        table = new_table("step", *map(escape, samples), title=channel, right=[*samples])
+        for step in dict.fromkeys(step for mine in samples.values() for step in mine):
+            left = [mine.get(step) for mine in samples.values()]
+            table.add_row(escape(step), *("-" if n is None else number(n) for n in left))
+        tables.append(table)
+    return tables
+
+
+def sections_lines(totals: Totals) -> list[str]:
+    """Say of which data a certified-sections mask left out sections, and how many."""
+    lines = []
+    for name, one in totals.samples.items():
+        seen, used = count_sections(one.sections_seen), count_sections(one.sections_used)
+        if used < seen:
+            lines.append(
+                f"[yellow]{escape(name)}:[/] {number(used)} of {number(seen)} luminosity sections"
+                " are certified; the luminosity of these alone is not known here"
+            )
+    return lines

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -69,10 +67,22 @@ class YieldsTable:
     def _row(
         self, table: Table, name: str, groups: list[Group], *, window: bool, style: str = ""
     ) -> None:
-        wheres: Iterable[list[str] | None] = (*([one] for one in self._yields.channels), None)
+        wheres: list[list[str] | None] = [*([one] for one in self._yields.channels), None]
         cells = [self._yields.count(groups, where, window=window) for where in wheres]
         show = _counted if groups == ["data"] else _estimated
-        table.add_row(name, *(show(cell) for cell in cells), style=style)
+        known = [self._known(groups, where) for where in wheres]
+        table.add_row(
+            name,
+            *(show(cell) if there else "-" for cell, there in zip(cells, known, strict=True)),
+            style=style,
+        )
+
+    def _known(self, groups: list[Group], where: list[str] | None) -> bool:
+        """Whether anything of these groups is normalised there: else 0 would be a guess."""
+        return any(
+            one.group in groups and (where is None or one.channel in where)
+            for one in self._yields.normalised.templates
+        )
 
     def _notes(self) -> list[str]:
         return [

@@ -6,6 +6,7 @@ process may be killed at any instruction (promise P3).
 
 from __future__ import annotations
 
+import heapq
 import random
 import time
 from collections import deque
@@ -17,6 +18,10 @@ from higgsdemo.errors import Cause
 from higgsdemo.executors.protocol import Event, Executor, Started
 from higgsdemo.ledger import Counts, Delivery, Ledger
 from higgsdemo.model import Failure, Result, Task
+
+# What no further attempt can mend, and of that, what concerns all tasks alike.
+FINAL = frozenset({Cause.BAD_INPUT, Cause.BUG, Cause.CREDENTIALS})
+AT_ONCE = frozenset({Cause.BUG, Cause.CREDENTIALS})
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,13 @@ class Policy:
         """Whether the task is tried again after this failure, its number `tries`."""
         if failure.cause is Cause.PREEMPTED:
             return True
-        return failure.cause not in (Cause.BAD_INPUT, Cause.BUG) and tries < self.tries
+        return failure.cause not in FINAL and tries < self.tries
 
     def stops(self, failure: Failure) -> bool:
         """Whether the run stops for this failure once it is final (promise P4)."""
         if failure.cause is Cause.BAD_INPUT:
             return not self.skip_bad_files
-        return failure.cause is Cause.BUG
+        return failure.cause in AT_ONCE
 
     def memory(self, kills: int) -> int:
         """Return the memory limit in bytes after `kills` attempts were killed for memory."""
@@ -95,9 +100,9 @@ class _Drive:
         self._policy = policy
         self._observer = observer
         self._ready = deque(ledger.queued())
-        self._waiting: list[tuple[float, str]] = []  # (when, task id): backing off
+        self._waiting: list[tuple[float, str]] = []  # heap of (when, task id): backing off
         self._kills: dict[str, int] = {}
-        self._running = 0
+        self._running: set[str] = set()  # submitted, and nothing heard of their end
         self._stopped_by: Failure | None = None
         self._told = 0.0
 
@@ -108,7 +113,7 @@ class _Drive:
                 break
             for event in self._executor.events(timeout=0.2):
                 self._take(event)
-            if self._stopped_by and self._stopped_by.cause is Cause.BUG:
+            if self._stopped_by and self._stopped_by.cause in AT_ONCE:
                 break  # at once; what runs is queued again by recover()
             self._tell()
         self._ledger.recover()
@@ -120,38 +125,46 @@ class _Drive:
         if self._stopped_by:
             return  # a run stopped by a bad file lets what runs end, and starts nothing new
         now = time.monotonic()
-        self._ready.extend(task_id for when, task_id in self._waiting if when <= now)
-        self._waiting = [(when, task_id) for when, task_id in self._waiting if when > now]
-        for _ in range(min(len(self._ready), self._executor.capacity)):
+        while self._waiting and self._waiting[0][0] <= now:
+            self._ready.append(heapq.heappop(self._waiting)[1])
+        room = self._executor.capacity
+        while room > 0 and self._ready:
             task_id = self._ready.popleft()
+            if task_id in self._running or self._ledger.state(task_id) != "queued":
+                continue  # its result came after all
+            room -= 1
             kills = self._kills.get(task_id, 0)
             self._executor.submit(self._tasks[task_id], self._policy.memory(kills))
-            self._running += 1
+            self._running.add(task_id)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Started):
             self._ledger.start(event.task_id, event.place)
         elif isinstance(event, Result):
-            self._running -= 1
+            self._running.discard(event.task_id)
             if self._ledger.deliver(event) is Delivery.ALARM:
                 self._stopped_by = Failure(event.task_id, Cause.BUG, self._ledger.alarms()[-1])
         else:
-            self._running -= 1
+            self._running.discard(event.task_id)
             self._take_failure(event)
         self._observer.on_event(event)
 
     def _take_failure(self, failure: Failure) -> None:
         counted = failure.cause is not Cause.PREEMPTED
-        tries = self._ledger.tries(failure.task_id) + counted
+        known = failure.task_id in self._tasks
+        tries = (self._ledger.tries(failure.task_id) if known else 0) + counted
         again = self._policy.again(failure, tries)
-        self._ledger.fail(failure, again=again, counts=counted)
+        if not self._ledger.fail(failure, again=again, counts=counted):
+            return  # late, of a task that is done, or not of this run: noted
         if again:
             if failure.cause is Cause.RESOURCES:
                 self._kills[failure.task_id] = self._kills.get(failure.task_id, 0) + 1
             delay = self._policy.delay(tries) if failure.cause is Cause.TRANSIENT else 0
-            self._waiting.append((time.monotonic() + delay, failure.task_id))
-        elif self._policy.stops(failure):
-            self._stopped_by = self._stopped_by or failure
+            heapq.heappush(self._waiting, (time.monotonic() + delay, failure.task_id))
+        elif self._policy.stops(failure) and (
+            self._stopped_by is None or failure.cause is Cause.BUG
+        ):
+            self._stopped_by = failure
 
     def _tell(self) -> None:
         if time.monotonic() - self._told > 0.2:
@@ -175,6 +188,5 @@ def drive(
     try:
         with executor:
             return _Drive(ledger, tasks, executor, policy, observer).run()
-    except KeyboardInterrupt:
+    finally:
         ledger.recover()
-        raise

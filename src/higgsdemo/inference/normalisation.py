@@ -27,7 +27,7 @@ from higgsdemo.inference.completeness import (
     fills,
     luminosity_of,
 )
-from higgsdemo.model import CHANNELS, GROUPS, Axis, Group, Sample, SampleTotals, Totals
+from higgsdemo.model import CHANNELS, GROUPS, Axis, Group, SampleTotals, Totals
 
 M4L_AXIS = Axis(37, 70.0, 181.0, "m4l", "GeV")  # the published spectrum; drawn before data are in
 
@@ -195,7 +195,7 @@ def normalise(totals: Totals, variable: str = "m4l") -> Normalised:
             if not fills(one.sample, channel):
                 continue
             weight, reason = _weight(
-                one.sample,
+                one,
                 generated.get(one.sample.normalisation, 0.0),
                 luminosity.get((channel, one.sample.year)),
             )
@@ -220,9 +220,10 @@ def normalise(totals: Totals, variable: str = "m4l") -> Normalised:
 
 
 def _weight(
-    sample: Sample, generated: float, luminosity: Luminosity | None
+    one: SampleTotals, generated: float, luminosity: Luminosity | None
 ) -> tuple[float, str | None]:
     """Return the events that one raw count stands for, and why that is 0 if it has to be."""
+    sample = one.sample
     if sample.is_data:
         return 1.0, None
     cross_section = sample.effective_cross_section_pb
@@ -231,7 +232,7 @@ def _weight(
     when = "of unknown year" if sample.year is None else f"of {sample.year}"
     if luminosity is None:
         return 0.0, f"the run has no data {when} in this channel to scale to"
-    if not generated > 0:
+    if not one.generated_events > 0:
         return 0.0, "no simulated event is in yet"
     if not luminosity.pb.done > 0:
         if luminosity.unknown:

@@ -11,12 +11,13 @@ from higgsdemo.model.result import (
     merge_sections,
     sections_of,
 )
-from higgsdemo.model.sample import CHANNELS, GROUPS, Group, InputFile, Sample, SampleSet
+from higgsdemo.model.sample import CHANNELS, DEMO_MARK, GROUPS, Group, InputFile, Sample, SampleSet
 from higgsdemo.model.task import Task, TaskFile
 from higgsdemo.model.totals import SampleTotals, Totals
 
 __all__ = [
     "CHANNELS",
+    "DEMO_MARK",
     "GROUPS",
     "Axis",
     "Cutflow",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+DEMO_MARK = "SIMULATED_DEMO_DATA"  # the object in a file that says it was generated
+
 Group = Literal["data", "higgs", "zz", "ttbar", "dy", "other"]
 GROUPS: tuple[Group, ...] = ("data", "higgs", "zz", "ttbar", "dy", "other")
 CHANNELS: tuple[str, ...] = ("4mu", "4e", "2mu2e")

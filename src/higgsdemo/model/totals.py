@@ -20,7 +20,9 @@ class SampleTotals:
 
     `luminosity_pb` (data) and `generated_events` (simulated) belong to exactly the tasks whose
     histograms are summed here. `histograms` are keyed "channel/variable", raw counts.
-    `luminosity_planned_pb` and `events_planned` are None where the plan could not know.
+    `luminosity_planned_pb` and `events_planned` are None where the plan could not know;
+    `luminosity_pb` also where a certified-sections mask left out sections (`sections_used` are
+    fewer than `sections_seen`): the luminosity of the rest is then not known.
     `skipped` names the files left out on purpose (`--skip-bad-files`).
     """
 

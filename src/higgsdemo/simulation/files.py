@@ -15,11 +15,11 @@ import numpy as np
 import uproot
 
 from higgsdemo.errors import TransientError, UsageError
+from higgsdemo.model import DEMO_MARK
 from higgsdemo.simulation.detector import Reconstructed
 from higgsdemo.simulation.leptons import Flags
 
 LABEL = "SIMULATED DEMO DATA (higgsdemo generate): not recorded by CMS, not made by CMS software"
-LABEL_KEY = "SIMULATED_DEMO_DATA"
 
 # Names, order and types as in AOD2NanoAODOutreachTool, src/AOD2NanoAOD.cc. Left out: taus, jets,
 # generator particles and the rest of MET, which the four-lepton analysis does not read.
@@ -106,7 +106,7 @@ class EventsFile:
     def __enter__(self) -> Self:
         with disk_errors(self.path):
             self._file = uproot.recreate(self._temporary, compression=uproot.ZLIB(1))
-            self._file[LABEL_KEY] = f"{LABEL}. {self._title}"
+            self._file[DEMO_MARK] = f"{LABEL}. {self._title}"
             self._tree = self._file.mktree(
                 "Events", _types(), title=f"Events ({LABEL})", counter_name=_counter
             )

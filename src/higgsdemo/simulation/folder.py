@@ -10,7 +10,8 @@ import uproot
 import yaml
 
 from higgsdemo.errors import UsageError
-from higgsdemo.simulation.files import LABEL, LABEL_KEY, disk_errors
+from higgsdemo.model import DEMO_MARK
+from higgsdemo.simulation.files import LABEL, disk_errors
 from higgsdemo.simulation.rates import PROCESSES
 from higgsdemo.simulation.streams import STREAMS, EraPlan
 
@@ -62,7 +63,7 @@ def _is_ours(path: Path) -> bool:
     try:
         if path.suffix == ".root":
             with uproot.open(path) as file:
-                return LABEL_KEY in file.keys(cycle=False)
+                return DEMO_MARK in file.keys(cycle=False)
         return "SIMULATED DEMO DATA" in path.read_text()[:500]
     except (OSError, ValueError, uproot.DeserializationError):
         return False  # unreadable is not known to be ours
