@@ -429,3 +429,13 @@ def test_generated_files_are_demo_data_whatever_names_them(tmp_path: Path) -> No
         made = make_plan(load_set(spec), Settings())
         assert all(sample.demo for sample in made.samples)
         assert {sample.luminosity_pb for sample in made.samples} == {None}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@host/a.root", "https://host/a.root?X-Amz-Signature=secret"]
+)
+def test_a_url_with_a_secret_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError, match="carries a secret") as caught:
+        plan(Sample("s", "zz", (InputFile("a.root", url),)))
+    assert "secret@" not in str(caught.value)
+    assert "=secret" not in str(caught.value)

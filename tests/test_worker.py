@@ -1,5 +1,6 @@
 """The one function every engine calls, and the program around it."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -145,3 +146,25 @@ def test_a_worker_imports_nothing_that_it_does_not_need() -> None:
         [sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60
     )
     assert said.stdout.strip() == "[]"
+
+
+def test_a_file_that_changed_since_the_plan_is_refused(script: Script) -> None:
+    task = script("one", events=25)
+    for planned in (
+        dataclasses.replace(task, events=24),  # of equal size
+        dataclasses.replace(
+            task, events=25, files=(dataclasses.replace(task.files[0], size_bytes=1),)
+        ),
+    ):
+        failure = attempt(planned)
+        assert isinstance(failure, Failure)
+        assert failure.cause is Cause.BAD_INPUT
+        assert "changed since the plan" in failure.message or "size" in failure.message
+
+
+def test_a_result_that_json_cannot_hold_is_the_workflows_bug(
+    script: Script, tmp_path: Path
+) -> None:
+    ended = program(script("odd", do="numpy"), tmp_path)
+    assert ended.returncode == EXIT_CODES[Cause.BUG]
+    assert "int64" in ended.stderr

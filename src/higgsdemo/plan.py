@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from higgsdemo import workflows
+from higgsdemo import storage, workflows
 from higgsdemo.columns import open_events
 from higgsdemo.errors import HiggsdemoError, UsageError
 from higgsdemo.model import DEMO_MARK, InputFile, Sample, SampleSet, Task, TaskFile
@@ -101,6 +101,7 @@ def make_plan(
             hint="see what it holds: higgsdemo samples show " + samples.name,
         )
     _refuse_twice(samples)
+    _refuse_secrets(samples)
     probing = count <= PROBED_FILES
     done = 0
     planned_samples, tasks = [], []
@@ -152,6 +153,18 @@ def _check_formats(samples: SampleSet, workflow: str) -> None:
             where=f"sample set {samples.name}: {len(wrong)} samples, e.g. {wrong[0]}",
             hint="choose another workflow with --workflow, or other samples with --filter",
         )
+
+
+def _refuse_secrets(samples: SampleSet) -> None:
+    """Raise UsageError for a URL with a password or signature: the manifest would keep it."""
+    for sample in samples.samples:
+        for file in sample.files:
+            if storage.has_secret(file.url):
+                raise UsageError(
+                    "a URL carries a secret",
+                    where=f"{sample.name}: {storage.redact(file.url)}",
+                    hint="give it by the environment: see the documentation on remote files",
+                )
 
 
 def _probe(file: InputFile) -> _Probed:

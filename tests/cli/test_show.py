@@ -100,3 +100,20 @@ def test_a_partial_run_is_normalised_and_says_so(higgsdemo: Any, demo: Path) -> 
     assert higgs(part, "4e") == pytest.approx(higgs(whole, "4e"))
     svg = Path("runs/part/plots/m4l.svg").read_text()
     assert "Run2012C_DoubleMuParked.root" in svg
+
+
+def test_the_cutflow_shows_every_step(higgsdemo: Any, demo: Path) -> None:
+    higgsdemo("run", demo, "--run", "demo", "--no-plot", "--filter", "sample=ZZTo4mu")
+    said = higgsdemo("yields", "demo", "--cutflow")
+    assert said.status == 0
+    assert "all events" in said.out
+    steps = higgsdemo("yields", "demo", "--json").json["cutflow"]["ZZTo4mu"]["4mu"]
+    counts = [count for _, count in steps]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1] > 0
+
+
+def test_what_is_not_known_is_not_zero(higgsdemo: Any, demo: Path) -> None:
+    higgsdemo("run", demo, "--run", "demo", "--no-plot", "--filter", "sample=ZZTo4mu")
+    zz = next(line for line in higgsdemo("yields", "demo").out.splitlines() if "ZZ" in line[:3])
+    assert "0.00" not in zz

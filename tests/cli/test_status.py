@@ -1,5 +1,6 @@
 """`status`: counts that add up, failures grouped by cause."""
 
+from pathlib import Path
 from typing import Any
 
 HERE = ("--workflow", "scripted", "--no-plot")
@@ -38,3 +39,14 @@ def test_tracebacks_are_shown_when_asked_for(higgsdemo: Any, scripts: Any) -> No
     higgsdemo("run", scripts(a={"do": "bug"}), *HERE, "--run", "r")
     assert "Traceback" not in higgsdemo("status", "r").out
     assert "ZeroDivisionError" in higgsdemo("status", "r", "--traceback").out
+
+
+def test_one_unreadable_run_does_not_hide_the_others(higgsdemo: Any, scripts: Any) -> None:
+    for name in ("good", "bad"):
+        higgsdemo("run", scripts(a={}), *HERE, "--run", name)
+    Path("runs/bad/ledger.sqlite").write_text("no ledger at all")
+    said = higgsdemo("status")
+    assert said.status == 0
+    assert "good" in said.out
+    assert "bad: the ledger cannot be read" in said.out
+    assert "error" in higgsdemo("status", "--json").json["bad"]

@@ -282,3 +282,10 @@ def test_results_with_different_histograms_are_all_kept() -> None:
 def test_result_of_another_run_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         merged((make_task(0),), [result_of(make_task(1))])
+
+
+def test_a_mask_that_leaves_out_sections_leaves_the_luminosity_unknown() -> None:
+    task = make_task(0, DATA, luminosity_pb=10.0)
+    for used, luminosity in (([[1, 9]], 10.0), ([[1, 8]], None)):
+        made = result_of(task, sections_seen={194_000: [[1, 9]]}, sections_used={194_000: used})
+        assert merged((task,), [made]).samples[DATA.name].luminosity_pb == luminosity

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from higgsdemo.errors import CredentialsError, InputError, TransientError
 from higgsdemo.model import Axis, Histogram, Output, Task
 from higgsdemo.storage import Source
@@ -33,6 +35,8 @@ class Scripted:
             script = json.loads(bytes(text))
             self.act(script, Path(source.url))
             events += script["events"]
+            if script.get("do") == "numpy":
+                events = np.int64(events)
         histogram = Histogram.of(AXIS, [float(i % 10) for i in range(events)])
         return Output(
             events=events,

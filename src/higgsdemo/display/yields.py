@@ -79,9 +79,16 @@ class YieldsTable:
 
     def _known(self, groups: list[Group], where: list[str] | None) -> bool:
         """Whether anything of these groups is normalised there: else 0 would be a guess."""
+        normalised = self._yields.normalised
         return any(
-            one.group in groups and (where is None or one.channel in where)
-            for one in self._yields.normalised.templates
+            bool(one.contents.any())
+            or not any(
+                (left_out.group, left_out.year) == (one.group, one.year)
+                and one.channel in left_out.channels
+                for left_out in normalised.excluded
+            )
+            for one in normalised.templates
+            if one.group in groups and (where is None or one.channel in where)
         )
 
     def _notes(self) -> list[str]:
