@@ -94,6 +94,25 @@ def test_a_name_that_exists_is_refused_or_resumed(higgsdemo: Any, scripts: Any) 
     assert higgsdemo(*words, "--resume").status == 0
 
 
+def test_resuming_with_other_words_is_refused(higgsdemo: Any, scripts: Any) -> None:
+    folder = scripts(a={})
+    words = ("run", folder, *HERE, "--run", "r", "--resume")
+    assert higgsdemo(*words).status == 0
+    assert higgsdemo(*words).status == 0
+    said = higgsdemo("run", folder / "a.root", *words[2:])
+    assert said.status == 2
+    assert "other samples" in said.err
+    unnamed = higgsdemo("run", folder, *HERE, "--resume")
+    assert unnamed.status == 2
+    assert "--run NAME" in unnamed.err
+
+
+def test_a_run_that_gave_nothing_is_no_success(higgsdemo: Any, scripts: Any) -> None:
+    said = higgsdemo("run", scripts(a={"do": "bad"}), *HERE, "--skip-bad-files")
+    assert said.status == 1
+    assert "gave nothing" in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

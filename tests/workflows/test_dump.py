@@ -137,7 +137,7 @@ def test_without_pyarrow_the_user_is_told(path, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match="needs pyarrow") as caught:
         process(path, options={"events": str(tmp_path)})
-    assert "higgsdemo[parquet]" in caught.value.hint
+    assert "higgsdemo[parquet]" in str(caught.value)
     process(path)
 
 

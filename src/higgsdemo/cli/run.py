@@ -122,10 +122,12 @@ def run(
     policy = _policy(memory, tries, skip_bad_files)
     if resume_it and name is None:
         raise UsageError("--resume goes with the name of a run", hint="name it: --run NAME")
-    if name and resume_it and (runs / name / "run.json").is_file():
-        _drive(open_run(runs, name), workers, policy, no_plot, as_json)
-        return
     settings = _settings(workflow, option, events_per_task, files_per_task, certified)
+    if name and resume_it and (runs / name / "run.json").is_file():
+        known = open_run(runs, name)
+        _refuse_another(known, inputs, settings)
+        _drive(known, workers, policy, no_plot, as_json)
+        return
     samples = _load(inputs, filters, limit)
     planned = _plan(samples, settings)
     cores = workers or executors.usable_cores()
@@ -260,6 +262,24 @@ def _record(
     }
 
 
+def _refuse_another(known: RunDirectory, inputs: list[str], settings: Settings) -> None:
+    """Raise UsageError if the run to resume is of other samples or another workflow."""
+    record = known.record
+    asked = (inputs, settings.workflow, dict(settings.options), settings.certified)
+    made = (record["samples"]["inputs"], record["workflow"], record["options"],
+            record["certified_sections"])  # fmt: skip
+    for what, now, then in zip(
+        ("samples", "workflow", "options", "certified sections"), asked, made, strict=True
+    ):
+        if now != then:
+            raise UsageError(
+                f"run {known.id} was made with other {what}",
+                why=f"{then} then, {now} now",
+                hint=f"go on with it as it is: higgsdemo resume {known.id};"
+                " or give the new run another name",
+            )
+
+
 def _name_of_now(workflow: str) -> str:
     """Return a name that two runs started at once do not share."""
     return f"{workflow}-{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"[:-3]
@@ -316,6 +336,11 @@ def _drive(
         )
     failed = {cause: n for cause, n in outcome.counts.failed.items() if cause != "bad-input"}
     finish(made, totals, no_plot=no_plot, as_json=as_json)
+    if outcome.counts.planned and not outcome.counts.done:
+        raise RunError(
+            f"run {made.id} gave nothing: {counts_line(outcome.counts)}",
+            hint=f"see why: higgsdemo status {made.id}",
+        )
     if failed:
         raise RunError(
             f"run {made.id} is incomplete: {counts_line(outcome.counts)}",

@@ -159,7 +159,7 @@ class _Drive:
         if again:
             if failure.cause is Cause.RESOURCES:
                 self._kills[failure.task_id] = self._kills.get(failure.task_id, 0) + 1
-            delay = self._policy.delay(tries) if failure.cause is Cause.TRANSIENT else 0
+            delay = 0 if failure.cause is Cause.RESOURCES else self._policy.delay(max(1, tries))
             heapq.heappush(self._waiting, (time.monotonic() + delay, failure.task_id))
         elif self._policy.stops(failure) and (
             self._stopped_by is None or failure.cause is Cause.BUG

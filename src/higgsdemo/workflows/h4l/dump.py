@@ -6,6 +6,7 @@ pyarrow is an extra and is imported only when events are asked for.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import uuid
 from pathlib import Path
@@ -31,9 +32,14 @@ def folder(value: str) -> str:
         raise ValueError("the folder has no name")
     if "://" in value:
         raise ValueError("events are written to a folder of this machine, not to a URL")
-    if value != NONE and Path(value).expanduser().is_file():
+    if value == NONE:
+        return value
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ValueError("writing events needs pyarrow: pip install 'higgsdemo[parquet]'")
+    path = Path(value).expanduser().absolute()  # a run may go on from another folder
+    if path.is_file():
         raise ValueError("it is a file")
-    return value
+    return str(path)
 
 
 class Dump:
