@@ -66,7 +66,8 @@ docs: $(INSTALLED_DOCS) ## this documentation, as HTML; a warning is an error
 bench: $(INSTALLED) ## speed against ROOT, coffea and uproot (BENCH=--quick for a first look)
 	@if root=$(WITH_ROOT); then export HIGGSDEMO_ROOT_PYTHON=$$root; fi; \
 	if coffea=$(WITH_COFFEA); then export HIGGSDEMO_COFFEA_PYTHON=$$coffea; fi; \
-	$(BIN)/python benchmarks/run.py $(BENCH)
+	$(BIN)/python benchmarks/run.py $(BENCH); \
+	$(BIN)/python benchmarks/merge.py
 
 .PHONY: clean
 clean: ## remove what make has built: demo data, documentation, caches (not runs/, not .venv)
