@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks import Arrival, Page
 from higgsdemo.sinks.parcel import pack
-from higgsdemo.sinks.protocol import Closing, Known
+from higgsdemo.sinks.protocol import Known
+from higgsdemo.storage import Closing
 
 RUN = "test"
 

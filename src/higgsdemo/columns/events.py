@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
 from higgsdemo.columns import problems
 from higgsdemo.columns.chunk import Chunk, Wanted
@@ -13,7 +12,7 @@ from higgsdemo.columns.plain import UprootReader
 from higgsdemo.columns.problems import Unfamiliar
 from higgsdemo.columns.rootfile import read_root_file
 from higgsdemo.errors import UsageError
-from higgsdemo.storage import Source, open_source
+from higgsdemo.storage import Closing, Source, open_source
 
 ReaderChoice = Literal["auto", "fast", "uproot"]
 
@@ -39,7 +38,7 @@ class Reader(Protocol):
         ...
 
 
-class EventFile:
+class EventFile(Closing):
     """A tree of events in a file. A context manager that closes what it opened.
 
     `url` is the file; `entries` the events in the tree; `branches` the names in it.
@@ -147,17 +146,6 @@ class EventFile:
         self._reader.close()
         if self._owned:
             self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_events(

@@ -106,7 +106,8 @@ class _Drive:
         self._stopped_by: Failure | None = None
         self._told = 0.0
 
-    def run(self) -> Outcome:
+    def run(self) -> Failure | None:
+        """Drive until nothing is left or the run stops; return what stopped it."""
         while True:
             self._submit()
             if not self._running and (self._stopped_by or not (self._ready or self._waiting)):
@@ -116,10 +117,7 @@ class _Drive:
             if self._stopped_by and self._stopped_by.cause in AT_ONCE:
                 break  # at once; what runs is queued again by recover()
             self._tell()
-        self._ledger.recover()
-        counts = self._ledger.counts()
-        self._observer.on_counts(counts)
-        return Outcome(counts, self._stopped_by)
+        return self._stopped_by
 
     def _submit(self) -> None:
         if self._stopped_by:
@@ -187,6 +185,9 @@ def drive(
     ledger.recover()
     try:
         with executor:
-            return _Drive(ledger, tasks, executor, policy, observer).run()
+            stopped_by = _Drive(ledger, tasks, executor, policy, observer).run()
     finally:
         ledger.recover()
+    counts = ledger.counts()
+    observer.on_counts(counts)
+    return Outcome(counts, stopped_by)

@@ -16,8 +16,9 @@ from higgsdemo.errors import CredentialsError, HiggsdemoError, RunError, Transie
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.objects import COPIES, PAGE, copy_of, damaged, same_content, strange
 from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, pack
-from higgsdemo.sinks.protocol import Arrival, Closing, Known, Page
+from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
+from higgsdemo.storage import Closing
 from higgsdemo.storage.extras import optional
 from higgsdemo.storage.patience import PassingError
 from higgsdemo.storage.refusals import Reply, refusal

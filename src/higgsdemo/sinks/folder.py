@@ -14,8 +14,9 @@ from higgsdemo.errors import CredentialsError, HiggsdemoError, RunError, Transie
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.objects import COPIES, PAGE, copy_of, damaged, same_content, strange
 from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, pack
-from higgsdemo.sinks.protocol import Arrival, Closing, Known, Page
+from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
+from higgsdemo.storage import Closing
 
 MAKING = ".making"
 LEFTOVER_S = 3600  # writing one takes milliseconds: what is older was killed

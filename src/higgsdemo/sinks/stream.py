@@ -27,8 +27,9 @@ from higgsdemo.errors import (
 )
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.parcel import check_run_id, pack
-from higgsdemo.sinks.protocol import Arrival, Closing, Known, Page
+from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
+from higgsdemo.storage import Closing
 from higgsdemo.storage.access import Access
 from higgsdemo.storage.extras import optional
 

@@ -6,12 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from higgsdemo.errors import InputError, TaskError, TransientError
 from higgsdemo.storage.ranges import coalesce
-from higgsdemo.storage.source import Range
+from higgsdemo.storage.source import Closing, Range
 
 # A seek costs more than reading this many bytes that nobody asked for.
 GAP_BYTES = 32 * 1024
@@ -30,7 +28,7 @@ _WRONG_PATH = {
 }
 
 
-class LocalSource:
+class LocalSource(Closing):
     """A local file, read with `pread`: no mapping, so a file that shrinks is an error, not SIGBUS.
 
     Raises InputError if it is missing, not a regular file or not readable; TransientError if the
@@ -104,17 +102,6 @@ class LocalSource:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _explain(error: OSError | ValueError, url: str) -> TaskError:

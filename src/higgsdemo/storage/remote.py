@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 from higgsdemo.errors import InputError, TransientError
 from higgsdemo.storage.access import Access
 from higgsdemo.storage.patience import WholeFileError, patiently
 from higgsdemo.storage.ranges import coalesce
-from higgsdemo.storage.source import Range
+from higgsdemo.storage.source import Closing, Range
 
 T = TypeVar("T")
 Raw = bytes | bytearray | memoryview
@@ -98,7 +97,7 @@ class _Parts:
         return found
 
 
-class RemoteSource:
+class RemoteSource(Closing):
     """A file that is streamed: see `Source`. Closing it ends what is under way."""
 
     def __init__(
@@ -148,17 +147,6 @@ class RemoteSource:
             part.future.cancel()
         self._ahead = _Parts()
         self._kept = _Parts()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check(self, ranges: Sequence[Range]) -> None:
         for start, stop in ranges:

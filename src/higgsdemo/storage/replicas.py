@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
 from higgsdemo.errors import CredentialsError, InputError, TaskError, TransientError
-from higgsdemo.storage.source import Range, ReadsAhead, Source
+from higgsdemo.storage.source import Closing, Range, ReadsAhead, Source
 from higgsdemo.storage.urls import origin
 
 # The header of a ROOT file is in it, with the UUID it got when it was written: copies share it.
@@ -18,7 +16,7 @@ _AVOID_S = 300.0
 _failed: dict[tuple[str, str], float] = {}  # when a server last failed this process
 
 
-class ReplicatedSource:
+class ReplicatedSource(Closing):
     """A `Source` over several copies, read from one of them at a time.
 
     A copy that fails while it is read is left for another one only if that has the same size
@@ -67,17 +65,6 @@ class ReplicatedSource:
     def close(self) -> None:
         """Let go of the file. May be called again."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _leave(self, error: TaskError) -> None:
         """Go on with a copy that is the same file."""

@@ -67,3 +67,21 @@ class ReadsAhead(Protocol):
     def prefetch(self, ranges: Sequence[Range]) -> None:
         """Begin to fetch what the next `read` will ask for. A hint: nothing is raised."""
         ...
+
+
+class Closing:
+    """The context-manager part of what has a `close`."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, wait
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from higgsdemo.errors import InputError, TransientError
 from higgsdemo.storage import room
@@ -18,14 +17,14 @@ from higgsdemo.storage.local import LocalSource
 from higgsdemo.storage.patience import WholeFileError, patiently
 from higgsdemo.storage.ranges import pieces
 from higgsdemo.storage.remote import Head, Raw, Remote, check_size
-from higgsdemo.storage.source import Range
+from higgsdemo.storage.source import Closing, Range
 
 T = TypeVar("T")
 PIECE_BYTES = 8 * 1024 * 1024
 _READ_BYTES = 4 * 1024 * 1024
 
 
-class StagedSource:
+class StagedSource(Closing):
     """A file elsewhere, staged in: see `Source`. `bytes_read` counts what was downloaded.
 
     Raises what `open_source` says; InputError if the copy has another checksum twice.
@@ -72,17 +71,6 @@ class StagedSource:
         if self._reserved >= 0:
             os.close(self._reserved)
             self._reserved = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _stage(self, size_bytes: int | None, checksum: str | None) -> LocalSource:
         stage = self._access.stage_in
