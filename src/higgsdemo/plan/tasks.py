@@ -1,4 +1,4 @@
-"""The plan: samples into tasks, and what they will cost in bytes and time.
+"""Samples into tasks, and what they hold in bytes and events.
 
 Luminosity and generated events are shared out here, so that each task carries what it stands
 for and a partial run is normalised right at every moment (promise P5).
