@@ -18,12 +18,13 @@ from higgsdemo import executors, workflows
 from higgsdemo.cli.console import err, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, key_values, memory_bytes
 from higgsdemo.cli.show import finish, left_out
+from higgsdemo.display.forecast import fact_line
 from higgsdemo.display.progress import RunProgress
 from higgsdemo.display.tables import counts_line, plan_table, problems_table
 from higgsdemo.errors import Cause, RunError, UsageError, nearest
 from higgsdemo.ledger import Merger, RunDirectory, closing_check, create_run, open_run
 from higgsdemo.model import Failure, SampleSet, Task
-from higgsdemo.plan import EVENTS_PER_TASK, Plan, Settings, make_plan
+from higgsdemo.plan import EVENTS_PER_TASK, Plan, Settings, make_plan, record_fact
 
 EXECUTORS = ("local",)
 
@@ -137,7 +138,10 @@ def run(
     made = create_run(
         runs,
         _name_of_now(workflow) if name is None else name,
-        record=_record(inputs, samples, settings, policy),
+        record={
+            **_record(inputs, samples, settings, policy),
+            "forecast": {"seconds": planned.seconds(cores), "workers": cores},
+        },
         samples=planned.samples,
         tasks=planned.tasks,
     )
@@ -335,7 +339,10 @@ def _drive(
             " please report it with the folder of the run",
         )
     failed = {cause: n for cause, n in outcome.counts.failed.items() if cause != "bad-input"}
+    took = fact_line(record_fact(made))
     finish(made, totals, no_plot=no_plot, as_json=as_json)
+    if took and not as_json:
+        err.print(took)
     if outcome.counts.planned and not outcome.counts.done:
         raise RunError(
             f"run {made.id} gave nothing: {counts_line(outcome.counts)}",
