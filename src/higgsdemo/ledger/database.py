@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from higgsdemo.errors import Cause, RunError
+from higgsdemo.ledger.packing import deflate, unpack
 from higgsdemo.model import Failure, Result, Task
 
 LEDGER_SCHEMA = 1
@@ -335,7 +335,7 @@ class Ledger:
             (after,),
         )
         for sequence, document in cursor:
-            yield sequence, json.loads(zlib.decompress(document))
+            yield sequence, unpack(document)
 
     def digests(self) -> list[tuple[str, str]]:
         """Return (task id, digest) of the results."""
@@ -347,7 +347,7 @@ class Ledger:
             "SELECT document FROM results WHERE sequence IN (SELECT min(sequence) FROM results"
             " JOIN tasks ON tasks.id = results.task GROUP BY sample)"
         )
-        return [json.loads(zlib.decompress(row[0])) for row in rows]
+        return [unpack(row[0]) for row in rows]
 
     def unfinished(self) -> set[str]:
         """Return the ids of the tasks that are queued or running."""
@@ -407,7 +407,7 @@ class Ledger:
             return Delivery.ALARM
         self._db.execute(
             "INSERT INTO results (task, digest, events, received, document) VALUES (?, ?, ?, ?, ?)",
-            (task_id, digest, events, time.time(), zlib.compress(text(), 1)),
+            (task_id, digest, events, time.time(), deflate(text())),
         )
         self._end_attempt(task_id, "done", None, None)
         return Delivery.ACCEPTED

@@ -17,6 +17,7 @@ from typing import Any
 
 from higgsdemo.errors import UsageError
 from higgsdemo.model import Failure, Result
+from higgsdemo.model.text import parse_json
 
 PARCEL_SCHEMA = 1
 MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 histograms has 0.1 MB
@@ -151,7 +152,7 @@ def _lines(payload: bytes) -> tuple[bytes, bytes]:
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise ParcelError(f"the {what} is not JSON: {error}") from error
     if not isinstance(document, dict):

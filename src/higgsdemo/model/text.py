@@ -1,0 +1,20 @@
+"""JSON text into documents, fast: a live plot parses thousands of results a second."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+
+def parse_json(text: bytes) -> Any:
+    """Return what `text` holds; ValueError, or RecursionError, if it is not JSON.
+
+    orjson is four times faster than the standard library. What it does not take (NaN, lone
+    surrogates, which the standard library writes) goes to the latter: the same is accepted.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
