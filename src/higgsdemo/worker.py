@@ -4,7 +4,8 @@ As a program (`python -m higgsdemo.worker`) it serves tasks one after another:
 
     --connection FD   over a socket handed down by the parent process (executor `local`)
     TASK.json         one task from a file, its result as JSON on standard output (batch jobs),
-                      or put into a sink with --sink URL --run RUN, where a collector takes it
+                      or put into a sink with --sink URL --run RUN, where a collector takes it;
+                      several --sink: into each, an object store as record and Redis as bus
 
 Exit status of the second form: 0 done, 65 bad input, 70 bug, 75 transient, 77 credentials,
 137 out of memory.
@@ -194,17 +195,23 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--connection", type=int, metavar="FD", help="serve tasks over this socket")
     what.add_argument("task", nargs="?", type=Path, help="a file with one task as JSON")
-    parser.add_argument("--sink", metavar="URL", help="where the result goes; no secrets in it")
+    parser.add_argument(
+        "--sink",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="where the result goes; may be repeated; no secrets in it",
+    )
     parser.add_argument("--run", metavar="RUN", help="the run that the task belongs to")
     chosen = parser.parse_args(arguments)
-    if (chosen.sink is None) != (chosen.run is None):
+    if bool(chosen.sink) != bool(chosen.run):
         parser.error("--sink and --run belong together")
     if chosen.connection is not None:
         serve(Connection(chosen.connection))
     task = Task.from_json(json.loads(chosen.task.read_text()))
     outcome = _writable(task, attempt(task))
-    refusal = None if chosen.sink is None else _deliver(outcome, chosen.sink, chosen.run)
-    if chosen.sink is None or refusal is not None:  # the job's log is then the last resort
+    refusal = _deliver(outcome, chosen.sink, chosen.run) if chosen.sink else None
+    if not chosen.sink or refusal is not None:  # the job's log is then the last resort
         sys.stdout.write(json.dumps(outcome.to_json()) + "\n")
     if refusal is not None:
         sys.stderr.write(f"not delivered: {refusal}\n")
@@ -216,16 +223,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _deliver(outcome: Result | Failure, url: str, run_id: str) -> HiggsdemoError | None:
-    """Put an outcome into the sink; return why that did not work."""
+def _deliver(outcome: Result | Failure, urls: list[str], run_id: str) -> HiggsdemoError | None:
+    """Put an outcome into the sinks; return why that did not work."""
     from higgsdemo import sinks
 
     if isinstance(outcome, Failure):  # this attempt, not one before it on the same host
         provenance = {**outcome.provenance, "ended": time.time()}
         outcome = dataclasses.replace(outcome, provenance=provenance)
     try:
-        with sinks.open_sink(url) as sink:
-            sink.deliver(outcome, run_id)
+        for url, error in sinks.deliver(outcome, run_id, urls):
+            sys.stderr.write(f"not delivered to {url}, but to the others: {error}\n")
     except HiggsdemoError as error:
         return error
     return None

@@ -14,8 +14,9 @@ RUN = "test"
 class ListSink(Closing):
     """Arrivals in order; the cursor counts them."""
 
-    url = "list://here"
-    poll_s = 0.0
+    url: str = "list://here"
+    poll_s: float = 0.0
+    is_record: bool = False
 
     def __init__(self, arrivals: Sequence[Arrival] = (), page: int = 3) -> None:
         self.arrivals = list(arrivals)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from higgsdemo.errors import Cause
+from higgsdemo.errors import Cause, TransientError
 from higgsdemo.ledger import Collector, Ledger, Merger, closing_check, collect
 from higgsdemo.model import CHANNELS, Axis, Histogram
-from higgsdemo.sinks import Arrival, open_sink
+from higgsdemo.sinks import Arrival, Page, open_sink
 from tests.ledger.builders import (
     check_accounting,
     failure_of,
@@ -122,6 +122,67 @@ def test_another_digest_is_an_alarm_and_the_run_does_not_close(ledger: Ledger) -
     assert (came.results, came.alarms) == (1, 1)
     assert [document["digest"] for _, document in ledger.documents()] == [first.digest]
     assert any("another digest" in line for line in closing_check(ledger, MANIFEST))
+
+
+def other_sink(
+    arrivals: list[Arrival], *, url: str = "list://there", is_record: bool = False
+) -> ListSink:
+    sink = ListSink(arrivals)
+    sink.url, sink.is_record = url, is_record
+    return sink
+
+
+def test_what_came_over_one_sink_is_known_of_the_other(ledger: Ledger) -> None:
+    arrivals = [arrival(result_of(task)) for task in TASKS[:6]]
+    arrivals.append(arrival(failure_of(TASKS[7])))
+    one, other = ListSink(arrivals[:5]), other_sink(arrivals[3:])
+    collector = Collector(ledger, MANIFEST, one, other)
+    came = collector.look()
+    assert (came.results, came.duplicates, came.failures) == (6, 0, {"transient": 1})
+    one.deliver(result_of(TASKS[8]), RUN)
+    other.emptied = True
+    assert (collector.look().results, collector.total.emptied) == (1, 1)
+    again = Collector(ledger, MANIFEST, one, other)
+    assert not again.look().anything
+    Collector(ledger, MANIFEST, one, other, start_over=True).look()
+    assert len([a for a in ledger.attempts(TASKS[7].id) if a["message"]]) == 1
+
+
+class Gone(ListSink):
+    def pages(self, *_: object) -> Iterator[Page]:
+        raise TransientError("gone", why="it does not answer", where=self.url)
+        yield
+
+
+def test_a_bus_that_is_gone_is_no_failure_beside_a_record(ledger: Ledger) -> None:
+    arrivals = [arrival(result_of(task)) for task in TASKS[:4]]
+    record = other_sink(arrivals, is_record=True)
+    collector = Collector(ledger, MANIFEST, Gone(), record)
+    assert collector.look().results == 4
+    assert list(collector.silent) == [Gone.url]
+    gone_record = Gone()
+    gone_record.is_record = True
+    collector = Collector(
+        ledger,
+        MANIFEST,
+        gone_record,
+        other_sink([arrival(result_of(TASKS[5]))], url="list://third"),
+    )
+    with pytest.raises(TransientError):
+        collector.look()
+    assert collector.total.results == 1  # the other was read all the same
+
+
+def test_a_tail_reads_a_slow_sink_less_often_and_the_last_look_reads_all(ledger: Ledger) -> None:
+    fast, slow = ListSink(), other_sink([])
+    slow.poll_s = 3600.0
+    collector = Collector(ledger, MANIFEST, fast, slow)
+    collector.look(everywhere=False)
+    slow.deliver(result_of(TASKS[0]), RUN)
+    fast.deliver(result_of(TASKS[1]), RUN)
+    assert collector.look(everywhere=False).results == 1
+    assert collector.look().results == 1
+    assert collector.poll_s == 0.0
 
 
 def test_the_policy_decides_what_is_queued_again(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -15,7 +16,6 @@ from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
 from higgsdemo.display.tables import counts_line
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError
 from higgsdemo.ledger import (
-    Collected,
     Collector,
     Ledger,
     Manifest,
@@ -23,20 +23,21 @@ from higgsdemo.ledger import (
     closing_check,
     open_run,
 )
-from higgsdemo.sinks import Sink, open_sink
+from higgsdemo.sinks import open_sinks
 
 _NAMED = 10  # refused documents named; all of them with --json
 
 
 def collect(
     name: RunName,
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Option(
             "--from",
             metavar="URL",
             help="The sink: file://FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, "
-            "redis://HOST:PORT/DB, rediss://HOST:PORT/DB.",
+            "redis://HOST:PORT/DB, rediss://HOST:PORT/DB. Repeat it where workers deliver to "
+            "several.",
         ),
     ],
     follow: Annotated[
@@ -69,26 +70,32 @@ def collect(
     What is of another run, schema or workflow version, or damaged, is refused, named and left
     in the sink. Exit status 0 if the run is complete, 1 if tasks are missing.
 
-    [bold]Example[/]:  higgsdemo collect h4l-20261123-201500 --from redis://bus:6379 --follow
+    [bold]Examples[/]
+
+      higgsdemo collect h4l-20261123-201500 --from redis://bus:6379 --follow
+      higgsdemo collect h4l-20261123-201500 --from s3://my-bucket/runs --from redis://bus:6379
     """
     made = open_run(runs, name)
     manifest = made.manifest()
-    if urlsplit(source).password:
+    if any(urlsplit(source).password for source in sources):
         err.print(
             "[yellow]a password in a command line is seen by all users of this machine[/]: "
             "give it as REDIS_PASSWORD in the environment"
         )
-    with open_sink(source) as sink, made.driving(), made.ledger() as ledger:
+    with contextlib.ExitStack() as stack:
+        sinks = [stack.enter_context(sink) for sink in open_sinks(sources)]
+        stack.enter_context(made.driving())
+        ledger = stack.enter_context(made.ledger())
         collector = Collector(
-            ledger, manifest, sink, versions=_versions(manifest), trim=trim, start_over=again
+            ledger, manifest, *sinks, versions=_versions(manifest), trim=trim, start_over=again
         )
         try:
-            _look(collector, sink, ledger, follow=follow, quiet=as_json)
+            _look(collector, ledger, follow=follow, quiet=as_json)
         except KeyboardInterrupt:
             err.print(f"interrupted: {counts_line(ledger.counts())}; what was collected is kept")
             raise
         lost = collector.lose() if final else 0
-        _report(made, manifest, ledger, collector.total, lost, sink, as_json=as_json)
+        _report(made, manifest, ledger, collector, lost, as_json=as_json)
 
 
 def _versions(manifest: Manifest) -> dict[str, str]:
@@ -102,30 +109,34 @@ def _versions(manifest: Manifest) -> dict[str, str]:
     return versions
 
 
-def _look(collector: Collector, sink: Sink, ledger: Ledger, *, follow: bool, quiet: bool) -> None:
+def _look(collector: Collector, ledger: Ledger, *, follow: bool, quiet: bool) -> None:
+    said: set[str] = set()
     while True:
         try:
-            new = collector.look()
+            new = collector.look(everywhere=not follow)
         except TransientError as error:
             if not follow:
                 raise
             err.print(f"[yellow]waiting for the sink[/]: {escape(error.why or error.what)}")
             continue  # `look` itself waited, with pauses that grow
+        for url in collector.silent.keys() - said:
+            why = collector.silent[url].why
+            err.print(f"[yellow]going on without {escape(url)}[/]: {escape(why or '')}")
+        said = set(collector.silent)
         counts = ledger.counts()
         if new.anything and follow and not quiet:
             out.print(counts_line(counts))
         if not follow or counts.ended:
             return
-        time.sleep(sink.poll_s)
+        time.sleep(collector.poll_s)
 
 
 def _report(
     made: RunDirectory,
     manifest: Manifest,
     ledger: Ledger,
-    total: Collected,
+    collector: Collector,
     lost: int,
-    sink: Sink,
     *,
     as_json: bool,
 ) -> None:
@@ -133,9 +144,9 @@ def _report(
     complete = counts.done == counts.planned
     wrong = closing_check(ledger, manifest) if counts.ended else []
     if as_json:
-        print_json(_document(made, total, lost, sink, complete=complete, wrong=wrong))
+        print_json(_document(made, collector, lost, complete=complete, wrong=wrong))
     else:
-        _tell(made, total, lost, sink)
+        _tell(made, collector, lost)
         out.print(f"run [bold]{made.id}[/]: {counts_line(counts)}")
     if wrong:
         raise RunError(
@@ -150,34 +161,40 @@ def _report(
 
 def _document(
     made: RunDirectory,
-    total: Collected,
+    collector: Collector,
     lost: int,
-    sink: Sink,
     *,
     complete: bool,
     wrong: list[str],
 ) -> dict[str, Any]:
     return {
         "run": made.id,
-        "from": sink.url,
-        **vars(total),
+        "from": list(collector.urls),
+        "silent": sorted(collector.silent),
+        **vars(collector.total),
         "lost": lost,
         "complete": complete,
         "problems": wrong,
     }
 
 
-def _tell(made: RunDirectory, total: Collected, lost: int, sink: Sink) -> None:
+def _tell(made: RunDirectory, collector: Collector, lost: int) -> None:
+    total = collector.total
     said = [f"{total.results} results"]
     said += [f"{total.duplicates} duplicates"] if total.duplicates else []
     said += [f"{count} failed: {cause}" for cause, count in sorted(total.failures.items())]
-    out.print(f"collected from {escape(sink.url)}: {', '.join(said)}")
+    out.print(f"collected from {escape(', '.join(collector.urls))}: {', '.join(said)}")
     if total.alarms:
         out.print(f"[bold red]alarm:[/] {total.alarms} tasks gave another result than before")
     if total.emptied:
         out.print(
-            f"[yellow]the sink came back without what it held[/] ({total.emptied} times): "
-            "results that nobody had collected are gone; they show as tasks without a result"
+            f"[yellow]a sink came back without what it held[/] ({total.emptied} times): "
+            + (
+                "the record beside it has what nobody had collected"
+                if collector.has_record
+                else "results that nobody had collected are gone; "
+                "they show as tasks without a result"
+            )
         )
     if total.refused:
         out.print(f"[yellow]refused:[/] {len(total.refused)} documents, left in the sink")

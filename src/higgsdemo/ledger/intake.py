@@ -6,6 +6,7 @@ the results themselves, so a collector may be killed at any instruction (promise
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -85,6 +86,12 @@ class Intake:
         rows = ledger.ask("SELECT name FROM arrivals")
         self._others = {row[0] for row in rows}
 
+    def beside(self, url: str) -> Intake:
+        """Return the intake of another sink of the run: what came over one, both know."""
+        other = copy.copy(self)
+        other._cursor_key = f"cursor of {url}"
+        return other
+
     @property
     def cursor(self) -> str:
         """Where reading goes on."""
@@ -102,7 +109,8 @@ class Intake:
         with self._ledger.change() as db:
             db.execute("DELETE FROM meta WHERE key = ?", (self._cursor_key,))
             db.execute("DELETE FROM arrivals WHERE refused IS NOT NULL")
-        self._others = {row[0] for row in self._ledger.ask("SELECT name FROM arrivals")}
+        self._others.clear()
+        self._others.update(row[0] for row in self._ledger.ask("SELECT name FROM arrivals"))
 
     def take(self, page: Page) -> Collected:
         """Take a page in, wholly or not at all; return what came of it."""

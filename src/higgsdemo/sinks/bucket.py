@@ -38,6 +38,7 @@ class BucketSink(Closing):
     """
 
     poll_s = 5.0
+    is_record = True
 
     def __init__(self, store: Any, prefix: str, url: str, patience: Patience) -> None:
         """Use `store`, an `obstore.store.ObjectStore`; see `sinks.stores`."""

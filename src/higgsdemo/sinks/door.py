@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +12,8 @@ from higgsdemo.sinks.protocol import Sink
 from higgsdemo.sinks.retry import Patience
 from higgsdemo.storage.access import Access
 from higgsdemo.storage.urls import bucket_and_key, redact, scheme_of
+
+BESIDE_A_RECORD = Patience(total_s=5.0, longest_s=1.0)
 
 
 def open_sink(url: str, *, access: Access | None = None, patience: Patience | None = None) -> Sink:
@@ -36,6 +38,22 @@ def open_sink(url: str, *, access: Access | None = None, patience: Patience | No
             hint=f"known are {', '.join(f'{name}://' for name in _OPENERS)}",
         )
     return opener(url, access or Access.from_environment(), patience or Patience())
+
+
+def open_sinks(urls: Sequence[str], *, access: Access | None = None) -> list[Sink]:
+    """Open sinks that serve one run together, records first. Errors as of `open_sink`.
+
+    A bus beside a record is not waited for as long: what it loses, the record has.
+    """
+    names = sorted(dict.fromkeys(urls), key=_is_bus)
+    patience = BESIDE_A_RECORD if names and not _is_bus(names[0]) else None
+    return [
+        open_sink(url, access=access, patience=patience if _is_bus(url) else None) for url in names
+    ]
+
+
+def _is_bus(url: str) -> bool:
+    return scheme_of(url) in ("redis", "rediss")
 
 
 def _open_folder(url: str, _: Access, patience: Patience) -> Sink:

@@ -36,6 +36,7 @@ class FolderSink(Closing):
     """Files `<folder>/<run>/results/<name>.jsonl.gz`, each linked to its name once it is whole."""
 
     poll_s = 1.0
+    is_record = True
 
     def __init__(self, folder: Path, url: str, patience: Patience) -> None:
         self._folder = folder

@@ -41,11 +41,12 @@ class Sink(Protocol):
     """Where outcomes of tasks wait for the collector. A context manager that closes it.
 
     `url` has no secrets in it and may be shown and stored. `poll_s` is how long a tail should
-    wait between two looks, s.
+    wait between two looks, s. `is_record`: it keeps what it took; a bus may come back empty.
     """
 
     url: str
     poll_s: float
+    is_record: bool
 
     def deliver(self, outcome: Result | Failure, run_id: str) -> None:
         """Put an outcome in: wholly or not at all, and only once however often it is repeated.

@@ -110,6 +110,7 @@ class StreamSink(Closing):
     """A stream of a Redis (or Valkey)."""
 
     poll_s = 0.2
+    is_record = False
 
     def __init__(self, url: str, access: Access, patience: Patience) -> None:
         address = Address.of(url, access)
