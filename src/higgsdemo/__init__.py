@@ -1,7 +1,7 @@
 """The discovery of the Higgs boson (H -> ZZ -> 4 leptons) on CMS Open Data.
 
 The rooms of the house, highest first; each imports only from those below it:
-`cli`, `display`, `inference`, `executors`, `plan`, `ledger`, `worker`, `workflows`,
+`cli`, `display`, `monitor`, `inference`, `executors`, `plan`, `ledger`, `worker`, `workflows`,
 `columns`, `storage`, `simulation`, `catalog`, `model`, `errors`.
 """
 

@@ -17,12 +17,19 @@ import higgsdemo
 from higgsdemo import executors, workflows
 from higgsdemo.cli.console import err, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, key_values, memory_bytes
-from higgsdemo.cli.show import finish, left_out
+from higgsdemo.cli.show import finish
 from higgsdemo.display.forecast import fact_line
 from higgsdemo.display.progress import RunProgress
 from higgsdemo.display.tables import counts_line, plan_table, problems_table
 from higgsdemo.errors import Cause, RunError, UsageError, nearest
-from higgsdemo.ledger import Merger, RunDirectory, closing_check, create_run, open_run
+from higgsdemo.ledger import (
+    Merger,
+    RunDirectory,
+    closing_check,
+    create_run,
+    left_out,
+    open_run,
+)
 from higgsdemo.model import Failure, SampleSet, Task
 from higgsdemo.plan import EVENTS_PER_TASK, Plan, Settings, make_plan, record_fact
 

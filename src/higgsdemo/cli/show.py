@@ -10,8 +10,7 @@ import typer
 from higgsdemo.cli.console import err, out, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
 from higgsdemo.display.tables import cutflow_tables, sections_lines
-from higgsdemo.errors import Cause
-from higgsdemo.ledger import Ledger, Manifest, Merger, RunDirectory, open_run
+from higgsdemo.ledger import Merger, RunDirectory, left_out, open_run
 from higgsdemo.model import CHANNELS, Totals
 
 FORMATS = ("png", "pdf", "svg")
@@ -21,21 +20,9 @@ def totals_of(made: RunDirectory) -> Totals:
     """Merge what the ledger of a run holds now."""
     manifest = made.manifest()
     merger = Merger(manifest)
-    with made.ledger() as ledger:
+    with made.look() as ledger:
         merger.update(ledger)
         return merger.totals(left_out(manifest, ledger))
-
-
-def left_out(manifest: Manifest, ledger: Ledger) -> list[tuple[str, str]]:
-    """Return (sample, file) of the bad files, each once, however it was cut or bundled."""
-    failed = {task_id for task_id, _, _ in ledger.failed(Cause.BAD_INPUT)}
-    files = (
-        (task.sample, file.name)
-        for task in manifest.tasks
-        if task.id in failed
-        for file in task.files
-    )
-    return list(dict.fromkeys(files))
 
 
 def plot(

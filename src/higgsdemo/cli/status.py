@@ -41,7 +41,7 @@ def status(
         unreadable: dict[str, str] = {}
         for known in run_names(runs):
             try:
-                with open_run(runs, known).ledger() as ledger:
+                with open_run(runs, known).look() as ledger:
                     found.append((known, ledger.counts()))
             except RunError as error:
                 unreadable[known] = ": ".join(filter(None, (error.what, error.why)))
@@ -55,7 +55,7 @@ def status(
         return
     made = open_run(runs, name)
     manifest = made.manifest()
-    with made.ledger() as ledger:
+    with made.look() as ledger:
         counts = ledger.counts()
         by_sample = {sample.name: ledger.counts(sample.name) for sample in manifest.samples}
         problems = ledger.problems(only_failed=not attempts)

@@ -6,6 +6,7 @@ from higgsdemo.ledger.database import Counts, Delivery, Ledger, Problem
 from higgsdemo.ledger.intake import Collected
 from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
 from higgsdemo.ledger.merge import Merger
+from higgsdemo.ledger.news import left_out
 from higgsdemo.ledger.rundir import RunDirectory, check_name, create_run, open_run, run_names
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "closing_check",
     "collect",
     "create_run",
+    "left_out",
     "open_run",
     "read_manifest",
     "run_names",

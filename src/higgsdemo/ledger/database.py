@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from higgsdemo.errors import Cause, RunError
+from higgsdemo.ledger.connection import Still, connect, connect_to_look
 from higgsdemo.ledger.packing import deflate, unpack
 from higgsdemo.model import Failure, Result, Task
 
@@ -41,7 +42,7 @@ CREATE TABLE tasks (
     cause TEXT CHECK ((cause IS NOT NULL) = (state = 'failed')),
     tries INTEGER NOT NULL DEFAULT 0  -- failed attempts that count against the task
 );
-CREATE INDEX tasks_by_state ON tasks (state, cause);
+CREATE INDEX tasks_by_state ON tasks (state, cause, sample);
 CREATE TABLE attempts (
     number INTEGER PRIMARY KEY,
     task TEXT NOT NULL REFERENCES tasks (id),
@@ -109,15 +110,18 @@ class Problem:
 class Ledger:
     """An open ledger. Use it from one thread; close it, or use it as a context manager."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, still: Still | None = None
+    ) -> None:
         self._db = connection
         self.path = path
+        self._still = still
 
     @classmethod
     def create(cls, path: Path, run_id: str, manifest_digest: str) -> Self:
         """Make a new ledger."""
         try:
-            ledger = cls(_connect(path), path)
+            ledger = cls(connect(path), path)
         except sqlite3.OperationalError as error:
             raise RunError("the ledger cannot be made", where=str(path), why=str(error)) from error
         try:
@@ -132,12 +136,15 @@ class Ledger:
         return ledger
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a ledger; RunError if it is missing, damaged or newer than this program."""
+    def open(cls, path: Path, *, to_look: bool = False) -> Self:
+        """Open a ledger; RunError if it is missing, damaged or newer than this program.
+
+        `to_look` changes nothing, and needs no more than to read the file.
+        """
         if not path.is_file():
             raise RunError("the ledger is missing", where=str(path))
         try:
-            ledger = cls(_connect(path), path)
+            ledger = cls(*_connected(path, to_look=to_look))
             try:
                 schema = int(ledger.meta("schema"))
             except BaseException:
@@ -164,6 +171,13 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+        if self._still is not None:
+            self._still.discard()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the file has changed and this does not follow it (opened only to look)."""
+        return self._still is not None and self._still.outdated
 
     def meta(self, key: str) -> str:
         """Return a fact about the run: schema, run, manifest."""
@@ -292,8 +306,8 @@ class Ledger:
         )
         return [(row[0], row[1], row[2]) for row in rows]
 
-    def problems(self, only_failed: bool = True) -> list[Problem]:
-        """Group the failures by cause and message, most frequent first.
+    def problems(self, only_failed: bool = True, most: int = -1) -> list[Problem]:
+        """Group the failures by cause and message, most frequent first; at most so many groups.
 
         `only_failed` looks at the last failure of each failed task; otherwise at every failed
         attempt, retried ones included.
@@ -310,7 +324,8 @@ class Ledger:
             "SELECT attempts.outcome, attempts.message,"
             " count(DISTINCT tasks.id), min(tasks.label), attempts.traceback"
             f" FROM tasks JOIN attempts ON attempts.task = tasks.id WHERE {which}"
-            " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+            " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?",
+            (most,),
         )
         return [Problem(row[0], row[1] or "", row[2], row[3], row[4]) for row in rows]
 
@@ -427,9 +442,22 @@ class Ledger:
         self._end_attempt(failure.task_id, str(failure.cause), failure.message, failure.traceback)
         return found.rowcount > 0
 
-    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+    def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a question."""
-        return self._db.execute(statement).fetchall()
+        return self._db.execute(statement, values).fetchall()
+
+    def each(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a question as they are read."""
+        yield from self._db.execute(statement, values)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Several questions about one moment, whatever others write meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield self._db
+        finally:
+            self._db.execute("COMMIT")
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -465,14 +493,8 @@ class Ledger:
         )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-    try:
-        # WAL lets readers look on while the driver writes; a kill -9 loses nothing committed.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _connected(path: Path, *, to_look: bool) -> tuple[sqlite3.Connection, Path, Still | None]:
+    if not to_look:
+        return connect(path), path, None
+    connection, still = connect_to_look(path)
+    return connection, path, still

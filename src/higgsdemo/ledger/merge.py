@@ -6,6 +6,7 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,11 @@ class Merger:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._seen = 0  # sequence number of the last result read
-        self._sums = {sample.name: _Sums() for sample in manifest.samples}
         self._tasks = {task.id: task for task in manifest.tasks}
-        self._planned = _planned(manifest)
+        planned = _planned(manifest)
+        self._sums = {
+            sample.name: _Sums(sample, planned[sample.name]) for sample in manifest.samples
+        }
 
     def update(self, ledger: Ledger) -> int:
         """Add the results that are new in `ledger`; return how many there were."""
@@ -55,18 +58,19 @@ class Merger:
         task = self._tasks[document["task"]]
         self._sums[task.sample].add(task, document)
 
-    def totals(self, skipped: Iterable[tuple[str, str]] = ()) -> Totals:
-        """Return the sums so far; `skipped` are (sample, name) of what was left out on purpose."""
+    def totals(self, skipped: Iterable[tuple[str, str]] = (), *, shared: bool = False) -> Totals:
+        """Return the sums so far; `skipped` are (sample, name) of what was left out on purpose.
+
+        `shared` totals cost what is new since the last ones, and are not to be changed.
+        """
         left_out: dict[str, list[str]] = {}
         for sample, name in skipped:
             left_out.setdefault(sample, []).append(name)
         return Totals(
             self._manifest.run_id,
             {
-                sample.name: self._sums[sample.name].totals(
-                    sample, self._planned[sample.name], tuple(left_out.get(sample.name, ()))
-                )
-                for sample in self._manifest.samples
+                name: sums.totals(tuple(left_out.get(name, ())), shared=shared)
+                for name, sums in self._sums.items()
             },
         )
 
@@ -77,7 +81,7 @@ class _Planned:
     def __init__(self) -> None:
         self.tasks = 0
         self.events: int | None = 0
-        self.luminosity: list[float | None] = []
+        self.luminosity = _Shares()
         self.pieces: Counter[str] = Counter()  # file -> tasks that read a part of it
 
 
@@ -87,17 +91,20 @@ def _planned(manifest: Manifest) -> dict[str, _Planned]:
         mine = planned[task.sample]
         mine.tasks += 1
         mine.pieces.update(file.name for file in task.files)
-        mine.luminosity.append(task.luminosity_pb)
+        mine.luminosity.add(task.luminosity_pb)
         known = task.events
         mine.events = None if known is None or mine.events is None else mine.events + known
     return planned
 
 
 class _Sums:
-    """The running sums of one sample."""
+    """The running sums of one sample. What they cost does not depend on how much is in them."""
 
-    def __init__(self) -> None:
-        self.tasks = self.events = 0
+    def __init__(self, sample: Sample, planned: _Planned) -> None:
+        self._sample = sample
+        self._planned = planned
+        self._made: SampleTotals | None = None  # the totals, until more comes
+        self.tasks = self.events = self.files = 0
         self.counts: dict[str, npt.NDArray[np.int64]] = {}
         self.flat = np.zeros(0, dtype=np.int64)  # the counts of the first result's histograms
         self.together: list[str] = []  # these histograms: their counts are parts of `flat`
@@ -107,16 +114,19 @@ class _Sums:
         self.seen = _SectionSum()
         self.used = _SectionSum()
         self.pieces: Counter[str] = Counter()
-        self.luminosity: list[float | None] = []
-        self.generated: list[float] = []
+        self.luminosity = _Shares()
+        self.generated = _ExactSum()
 
     def add(self, task: Task, document: Mapping[str, Any]) -> None:
+        self._made = None
         self.tasks += 1
         self.events += document["events"]
-        self.pieces.update(file.name for file in task.files)
-        self.luminosity.append(task.luminosity_pb)
+        for file in task.files:
+            self.pieces[file.name] += 1
+            self.files += self.pieces[file.name] == self._planned.pieces[file.name]
+        self.luminosity.add(task.luminosity_pb)
         generated = task.generated_events
-        self.generated.append(document["events"] if generated is None else generated)
+        self.generated.add(document["events"] if generated is None else generated)
         self._add_histograms(task, document["histograms"])
         for channel, steps in document["cutflow"].items():
             mine = self.cutflow.setdefault(channel, {})
@@ -125,35 +135,44 @@ class _Sums:
         self.seen.add(document["sections_seen"])
         self.used.add(document["sections_used"])
 
-    def totals(self, sample: Sample, planned: _Planned, skipped: tuple[str, ...]) -> SampleTotals:
+    def totals(self, skipped: tuple[str, ...], *, shared: bool) -> SampleTotals:
+        if not shared:
+            return replace(self._make(), skipped=skipped)
+        if self._made is None:
+            self._made = self._make()
+        if self._made.skipped != skipped:
+            self._made = replace(self._made, skipped=skipped)
+        return self._made
+
+    def _make(self) -> SampleTotals:
+        planned = self._planned
         cutflow: dict[str, Cutflow] = {
             channel: tuple(steps.items()) for channel, steps in self.cutflow.items()
         }
         seen, used = self.seen.sections(), self.used.sections()
-        luminosity_planned = _sum(planned.luminosity)
-        luminosity = _sum(self.luminosity)
-        if not self.luminosity and luminosity_planned is not None:
+        luminosity_planned = planned.luminosity.value
+        luminosity = self.luminosity.value
+        if not self.tasks and luminosity_planned is not None:
             luminosity = 0.0
         if count_sections(used) < count_sections(seen):
             luminosity = None  # the mask took part of it away, and nobody knows how much
         return SampleTotals(
-            sample=sample,
+            sample=self._sample,
             histograms={
                 key: Histogram(self.axes[key], counts.copy()) for key, counts in self.counts.items()
             },
             cutflow=cutflow,
             events=self.events,
-            files=sum(self.pieces[name] == pieces for name, pieces in planned.pieces.items()),
+            files=self.files,
             tasks=self.tasks,
             files_planned=len(planned.pieces),
             tasks_planned=planned.tasks,
             events_planned=planned.events,
             luminosity_pb=luminosity,
             luminosity_planned_pb=luminosity_planned,
-            generated_events=math.fsum(self.generated),
+            generated_events=self.generated.value,
             sections_seen=seen,
             sections_used=used,
-            skipped=skipped,
         )
 
     def _add_histograms(self, task: Task, histograms: Mapping[str, Any]) -> None:
@@ -209,7 +228,46 @@ class _SectionSum:
         return copy.deepcopy(self._spans)
 
 
-def _sum(shares: list[float | None]) -> float | None:
-    """Sum exactly, rounding once: the same bits in any order. None if any share is unknown."""
-    known = [share for share in shares if share is not None]
-    return math.fsum(known) if shares and len(known) == len(shares) else None
+class _ExactSum:
+    """A sum without rounding until it is asked for: the same bits in any order.
+
+    J. R. Shewchuk, Discrete & Computational Geometry 18 (1997) 305: a sum is kept as a few
+    numbers that do not overlap; `math.fsum` of them rounds once.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[float] = []
+
+    def add(self, term: float) -> None:
+        kept = 0
+        for part in self._parts:
+            larger, smaller = (term, part) if abs(term) >= abs(part) else (part, term)
+            term = larger + smaller
+            lost = smaller - (term - larger)
+            if lost:
+                self._parts[kept] = lost
+                kept += 1
+        self._parts[kept:] = [term]
+
+    @property
+    def value(self) -> float:
+        return math.fsum(self._parts)
+
+
+class _Shares:
+    """A sum of shares; unknown if any of them is, or there are none."""
+
+    def __init__(self) -> None:
+        self._sum = _ExactSum()
+        self._count = self._unknown = 0
+
+    def add(self, share: float | None) -> None:
+        self._count += 1
+        if share is None:
+            self._unknown += 1
+        else:
+            self._sum.add(share)
+
+    @property
+    def value(self) -> float | None:
+        return self._sum.value if self._count and not self._unknown else None

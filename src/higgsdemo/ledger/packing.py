@@ -14,6 +14,8 @@ try:
 except ImportError:  # no wheel for this machine: a third of the speed
     _fastest = zlib
 
+_DAMAGED = (TypeError, zlib.error, getattr(_fastest, "IsalError", zlib.error))
+
 
 def deflate(text: bytes) -> bytes:
     """Return the text, deflated."""
@@ -22,6 +24,9 @@ def deflate(text: bytes) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
-    """Return the document that was deflated."""
-    document: dict[str, Any] = parse_json(_fastest.decompress(packed))
+    """Return the document that was deflated; ValueError if it is damaged."""
+    try:
+        document: dict[str, Any] = parse_json(_fastest.decompress(packed))
+    except _DAMAGED as error:
+        raise ValueError(str(error)) from error
     return document

@@ -69,6 +69,10 @@ class RunDirectory:
         """Open the ledger; close it after use (it is a context manager)."""
         return Ledger.open(self.path / "ledger.sqlite")
 
+    def look(self) -> Ledger:
+        """Open the ledger only to look, which a folder that cannot be written allows too."""
+        return Ledger.open(self.path / "ledger.sqlite", to_look=True)
+
     @contextlib.contextmanager
     def driving(self) -> Iterator[None]:
         """Hold the run: only one process may drive it. Freed by the system if we are killed.

@@ -1,0 +1,107 @@
+"""What is new in a ledger since one looked last: the price of a look is that of the news.
+
+The number of done tasks and their sums come with the new results; of all other tasks only those
+that run or have failed are counted, through an index. Nothing is ever asked of every task.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from higgsdemo.errors import Cause, RunError
+from higgsdemo.ledger.database import Ledger
+from higgsdemo.ledger.manifest import Manifest
+from higgsdemo.ledger.packing import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A result as it came: its place in the ledger, when it was received (s since 1970)."""
+
+    sequence: int
+    received: float
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Tasks of one sample that run or have failed for one cause (None: they run)."""
+
+    sample: str
+    cause: str | None
+    tasks: int
+
+
+def arrivals(ledger: Ledger, after: int = 0) -> Iterator[Arrival]:
+    """Yield the results that came after the one with this sequence number."""
+    rows = ledger.each(
+        "SELECT sequence, received, document FROM results WHERE sequence > ? ORDER BY sequence",
+        after,
+    )
+    try:
+        for sequence, received, document in rows:
+            yield Arrival(sequence, received, unpack(document))
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise RunError(
+            "the ledger cannot be read", where=str(ledger.path), why=str(error)
+        ) from error
+
+
+def last_arrival(ledger: Ledger) -> int:
+    """Return the sequence number of the newest result; 0 if there is none."""
+    return int(ledger.ask("SELECT coalesce(max(sequence), 0) FROM results")[0][0])
+
+
+def version(ledger: Ledger) -> int:
+    """Return a number that changes when another process has changed the ledger."""
+    return int(ledger.ask("PRAGMA data_version")[0][0])
+
+
+def not_done(ledger: Ledger) -> list[Open]:
+    """Count the running and the failed tasks per sample and cause; the queued are the rest."""
+    rows = ledger.ask(
+        "SELECT sample, cause, count(*) FROM tasks WHERE state IN ('running', 'failed')"
+        " GROUP BY state, cause, sample"
+    )
+    return [Open(*row) for row in rows]
+
+
+def places(ledger: Ledger) -> dict[str, int]:
+    """Count the open attempts by the place where they run."""
+    rows = ledger.ask(
+        "SELECT place, count(*) FROM attempts WHERE ended IS NULL GROUP BY place ORDER BY place"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def first_start(ledger: Ledger) -> float | None:
+    """Return when the first attempt began, s since 1970."""
+    rows = ledger.ask("SELECT started FROM attempts ORDER BY number LIMIT 1")
+    return float(rows[0][0]) if rows else None
+
+
+def alarms_after(ledger: Ledger, number: int, most: int) -> list[tuple[int, str]]:
+    """Return (number, text) of the alarms after the one with this number, at most so many."""
+    rows = ledger.ask(
+        "SELECT number, task, message FROM alarms WHERE number > ? ORDER BY number LIMIT ?",
+        number,
+        most,
+    )
+    return [(row[0], f"task {row[1]}: {row[2]}" if row[1] else row[2]) for row in rows]
+
+
+def left_out(manifest: Manifest, ledger: Ledger) -> list[tuple[str, str]]:
+    """Return (sample, file) of the bad files, each once, however it was cut or bundled."""
+    failed = {task_id for task_id, _, _ in ledger.failed(Cause.BAD_INPUT)}
+    if not failed:
+        return []
+    files = (
+        (task.sample, file.name)
+        for task in manifest.tasks
+        if task.id in failed
+        for file in task.files
+    )
+    return list(dict.fromkeys(files))

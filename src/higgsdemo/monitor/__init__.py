@@ -1,0 +1,18 @@
+"""What is known of a run at a moment, kept up to date at the price of what is new."""
+
+from higgsdemo.monitor.history import History
+from higgsdemo.monitor.monitor import Monitor
+from higgsdemo.monitor.source import LedgerSource, Source, State
+from higgsdemo.monitor.view import Moment, Rates, SampleView, View
+
+__all__ = [
+    "History",
+    "LedgerSource",
+    "Moment",
+    "Monitor",
+    "Rates",
+    "SampleView",
+    "Source",
+    "State",
+    "View",
+]
