@@ -97,7 +97,9 @@ def run_task(task: Task) -> Result:
 def _open(file: TaskFile) -> Source:
     from higgsdemo import storage
 
-    return storage.open_source(file.url, checksum=file.checksum, size_bytes=file.size_bytes)
+    return storage.open_source(
+        file.url, checksum=file.checksum, size_bytes=file.size_bytes, replicas=file.replicas
+    )
 
 
 def _check_planned(task: Task, size_bytes: int | None, events: int | None) -> None:

@@ -53,6 +53,13 @@ class Scripted:
             return
         time.sleep(script.get("sleep", 0))
         match script.get("do", "well"):
+            case "tell":
+                told = path.with_suffix(".told")
+                lines = [os.environ.get(name, "unset") for name in script["variables"]]
+                before = told.read_text() if told.exists() else ""
+                told.write_text(before + "".join(f"{line}\n" for line in lines))
+                if script.get("then") == "bad":
+                    raise InputError("the file is damaged", where=str(path))
             case "crash":
                 ctypes.string_at(0)
             case "die":

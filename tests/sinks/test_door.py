@@ -1,10 +1,14 @@
 """URLs of sinks."""
 
+from pathlib import Path
+
 import pytest
 
-from higgsdemo.errors import UsageError
+from higgsdemo.errors import Cause, UsageError
+from higgsdemo.model import Failure
 from higgsdemo.sinks import open_sink
 from higgsdemo.storage.access import Access
+from higgsdemo.storage.patience import Rate, upload_rate
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,20 @@ def test_what_is_shown_has_no_secret(url: str, shown: str) -> None:
         pytest.importorskip("redis")
     with open_sink(url, access=Access()) as sink:
         assert sink.url == shown
+
+
+def test_what_is_written_is_held_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """All sinks of a process share one limit, and take what they send from it before they do."""
+    taken: list[int] = []
+    monkeypatch.setattr(Rate, "take", lambda _, count: taken.append(count))
+    access = Access(upload_bytes_per_second=1000.0)
+    failure = Failure("0123456789abcdef", Cause.TRANSIENT, "busy", None, {})
+    for _ in range(2):
+        with open_sink(tmp_path.as_uri(), access=access) as sink:
+            sink.deliver(failure, "r")
+    (file,) = tmp_path.glob("r/results/*")
+    assert taken == [file.stat().st_size] * 2
+    with open_sink(tmp_path.as_uri(), access=Access()) as sink:
+        sink.deliver(failure, "r")
+    assert len(taken) == 2
+    assert upload_rate(access) is upload_rate(Access(upload_bytes_per_second=1000.0))

@@ -35,12 +35,16 @@ class _Strict(BaseModel):
 
 
 class FileEntry(_Strict):
-    """One file: ``url`` is a path, a glob or a URL. `luminosity_pb` in pb^-1."""
+    """One file: ``url`` is a path, a glob or a URL, `replicas` are copies of it elsewhere.
+
+    `luminosity_pb` in pb^-1.
+    """
 
     url: str = Field(min_length=1)
     size_bytes: int | None = Field(default=None, ge=0)
     luminosity_pb: Luminosity | None = None
     checksum: str | None = Field(default=None, pattern=r"^(adler32|crc32c|md5):[0-9a-f]+$")
+    replicas: Words = []
 
 
 class SampleEntry(_Strict):

@@ -13,6 +13,7 @@ from rich.markup import escape
 from higgsdemo import workflows
 from higgsdemo.cli.console import err, out, print_json
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
+from higgsdemo.cli.storing import Storing, storage_options
 from higgsdemo.display.tables import counts_line
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError
 from higgsdemo.ledger import (
@@ -28,6 +29,7 @@ from higgsdemo.sinks import open_sinks
 _NAMED = 10  # refused documents named; all of them with --json
 
 
+@storage_options
 def collect(
     name: RunName,
     sources: Annotated[
@@ -63,6 +65,8 @@ def collect(
     ] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
+    *,
+    storage: Storing,
 ) -> None:
     """Fill the ledger of a run from the sink its workers deliver to.
 
@@ -82,8 +86,9 @@ def collect(
             "[yellow]a password in a command line is seen by all users of this machine[/]: "
             "give it as REDIS_PASSWORD in the environment"
         )
+    access = storage.over(made.record.get("storage", {})).access()
     with contextlib.ExitStack() as stack:
-        sinks = [stack.enter_context(sink) for sink in open_sinks(sources)]
+        sinks = [stack.enter_context(sink) for sink in open_sinks(sources, access=access)]
         stack.enter_context(made.driving())
         ledger = stack.enter_context(made.ledger())
         collector = Collector(

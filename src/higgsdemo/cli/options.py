@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and what they mean. Those of storage: `cli.storing`."""
 
 from __future__ import annotations
 

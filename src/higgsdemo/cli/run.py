@@ -15,9 +15,11 @@ from rich.markup import escape
 
 import higgsdemo
 from higgsdemo import executors, workflows
+from higgsdemo.cli import beforehand
 from higgsdemo.cli.console import err, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, key_values, memory_bytes
 from higgsdemo.cli.show import finish
+from higgsdemo.cli.storing import Storing, storage_options
 from higgsdemo.display.forecast import fact_line
 from higgsdemo.display.progress import RunProgress
 from higgsdemo.display.tables import counts_line, plan_table, problems_table
@@ -87,6 +89,7 @@ SkipBad = Annotated[
 NoPlot = Annotated[bool, typer.Option("--no-plot", help="Leave the plot for later.")]
 
 
+@storage_options
 def run(
     inputs: Inputs,
     workflow: Workflow = "h4l",
@@ -112,6 +115,8 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
+    *,
+    storage: Storing,
 ) -> None:
     """Analyse samples: plan, execute, check, plot.
 
@@ -134,11 +139,12 @@ def run(
     if name and resume_it and (runs / name / "run.json").is_file():
         known = open_run(runs, name)
         _refuse_another(known, inputs, settings)
-        _drive(known, workers, policy, no_plot, as_json)
+        _drive(known, workers, policy, storage, no_plot, as_json)
         return
     samples = _load(inputs, filters, limit)
     planned = _plan(samples, settings)
     cores = workers or executors.usable_cores()
+    beforehand.check(planned.tasks, storage.access(), planned.seconds(cores), only_tell=dry_run)
     if dry_run:
         _show_plan(planned, cores, as_json)
         return
@@ -146,7 +152,7 @@ def run(
         runs,
         _name_of_now(workflow) if name is None else name,
         record={
-            **_record(inputs, samples, settings, policy),
+            **_record(inputs, samples, settings, policy, storage),
             "forecast": {"seconds": planned.seconds(cores), "workers": cores},
         },
         samples=planned.samples,
@@ -154,9 +160,10 @@ def run(
     )
     if not as_json:
         err.print(f"run [bold]{made.id}[/]: {len(planned.tasks)} tasks on {cores} workers")
-    _drive(made, workers, policy, no_plot, as_json)
+    _drive(made, workers, policy, storage, no_plot, as_json, checked=True)
 
 
+@storage_options
 def plan(
     inputs: Inputs,
     workflow: Workflow = "h4l",
@@ -168,13 +175,18 @@ def plan(
     certified: Certified = None,
     workers: Workers = None,
     as_json: AsJson = False,
+    *,
+    storage: Storing,
 ) -> None:
     """Show what `run` would do: tasks, bytes, events, estimated time. Nothing is written."""
     settings = _settings(workflow, option, events_per_task, files_per_task, certified)
     planned = _plan(_load(inputs, filters, limit), settings)
-    _show_plan(planned, workers or executors.usable_cores(), as_json)
+    cores = workers or executors.usable_cores()
+    beforehand.check(planned.tasks, storage.access(), planned.seconds(cores), only_tell=True)
+    _show_plan(planned, cores, as_json)
 
 
+@storage_options
 def resume(
     name: RunName,
     workers: Workers = None,
@@ -184,12 +196,15 @@ def resume(
     no_plot: NoPlot = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
+    *,
+    storage: Storing,
 ) -> None:
     """Finish what is missing of a run; failed tasks get another chance.
 
     [bold]Example[/]:  higgsdemo resume h4l-20261123-201500
     """
-    _drive(open_run(runs, name), workers, _policy(memory, tries, skip_bad_files), no_plot, as_json)
+    policy = _policy(memory, tries, skip_bad_files)
+    _drive(open_run(runs, name), workers, policy, storage, no_plot, as_json)
 
 
 def _policy(memory: str, tries: int, skip_bad_files: bool) -> executors.Policy:
@@ -254,7 +269,11 @@ def _show_plan(planned: Plan, cores: int, as_json: bool) -> None:
 
 
 def _record(
-    inputs: list[str], samples: SampleSet, settings: Settings, policy: executors.Policy
+    inputs: list[str],
+    samples: SampleSet,
+    settings: Settings,
+    policy: executors.Policy,
+    storage: Storing,
 ) -> dict[str, Any]:
     """Describe a run for its run.json."""
     return {
@@ -263,6 +282,7 @@ def _record(
         "workflow": settings.workflow,
         "options": dict(settings.options),
         "certified_sections": settings.certified,
+        "storage": dict(storage.plain),
         "tries": policy.tries,
         "code_sha256": _code_digest(),
         "versions": {
@@ -309,8 +329,11 @@ def _drive(
     made: RunDirectory,
     workers: int | None,
     policy: executors.Policy,
+    storage: Storing,
     no_plot: bool,
     as_json: bool,
+    *,
+    checked: bool = False,
 ) -> None:
     """Execute what is missing, close the run, show it."""
     manifest = made.manifest()
@@ -320,7 +343,11 @@ def _drive(
     with made.driving(), made.ledger() as ledger:
         ledger.requeue_failed()
         waiting = [tasks[task_id] for task_id in ledger.queued()]
-        executor = executors.LocalExecutor(workers, made.logs)
+        storage = storage.over(made.record.get("storage", {}))
+        executor = executors.LocalExecutor(workers, made.logs, storage.variables)
+        if not checked:
+            seconds = Plan((), tuple(waiting)).seconds(executor.workers)
+            beforehand.check(waiting, storage.access(), seconds)
         try:
             with RunProgress(err, waiting) as progress:
                 outcome = executors.drive(ledger, tasks, executor, policy, progress)

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -61,14 +62,21 @@ class _Worker:
 class LocalExecutor:
     """Runs tasks in `workers` processes (default: the usable cores).
 
-    `logs` is the folder for what workers write to standard error.
+    `logs` is the folder for what workers write to standard error. `environment` is what they
+    have besides ours; other users cannot see it, so it may hold secrets.
     """
 
     name = "local"
 
-    def __init__(self, workers: int | None = None, logs: Path | None = None) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        logs: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._count = workers or usable_cores()
         self._logs = logs
+        self._environment = dict(environment or {})
         self._workers: list[_Worker] = []
         self._started: list[Event] = []
         self._looked = 0.0
@@ -180,7 +188,7 @@ class LocalExecutor:
                 *("--connection", str(connection.fileno())),
             ],
             pass_fds=[connection.fileno()],
-            env={**ENVIRONMENT, **os.environ},
+            env={**ENVIRONMENT, **os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -25,6 +25,7 @@ class InputFile:
     size_bytes: int | None = None
     luminosity_pb: float | None = None  # recorded in this file, pb^-1, where a table gives it
     checksum: str | None = None  # "adler32:1a2b3c4d", "md5:...", "crc32c:...", where known
+    replicas: tuple[str, ...] = ()  # where else the same bytes lie, in the order to try them
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,16 @@ from higgsdemo.model.sample import CHANNELS
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A file of a task: logical name, where it lies, size in bytes and checksum where known."""
+    """A file of a task: logical name, where it lies, size in bytes and checksum where known.
+
+    `replicas` are further URLs of the same bytes, tried in this order where one fails.
+    """
 
     name: str
     url: str
     size_bytes: int | None = None
     checksum: str | None = None  # e.g. "adler32:1a2b3c4d"
+    replicas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,9 @@ class Task:
         """Return the task as a JSON-ready document."""
         document = dataclasses.asdict(self)
         document["options"] = dict(self.options)
+        for file in document["files"]:
+            if not file["replicas"]:
+                del file["replicas"]  # a manifest has thousands of files, and few have copies
         document["id"] = self.id
         return document
 
@@ -77,7 +84,10 @@ class Task:
         """Read a task written by `to_json`; ValueError if its id does not fit its content."""
         try:
             fields = {key: value for key, value in document.items() if key != "id"}
-            fields["files"] = tuple(TaskFile(**file) for file in fields["files"])
+            fields["files"] = tuple(
+                TaskFile(**{**file, "replicas": tuple(file.get("replicas", ()))})
+                for file in fields["files"]
+            )
             fields["channels"] = tuple(fields["channels"])
             task = cls(**fields)
         except (AttributeError, KeyError, TypeError) as error:

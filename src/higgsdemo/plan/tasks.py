@@ -158,11 +158,11 @@ def _check_formats(samples: SampleSet, workflow: str) -> None:
 def _refuse_secrets(samples: SampleSet) -> None:
     """Raise UsageError for a URL with a password or signature: the manifest would keep it."""
     for sample in samples.samples:
-        for file in sample.files:
-            if storage.has_secret(file.url):
+        for url in (url for file in sample.files for url in (file.url, *file.replicas)):
+            if storage.has_secret(url):
                 raise UsageError(
                     "a URL carries a secret",
-                    where=f"{sample.name}: {storage.redact(file.url)}",
+                    where=f"{sample.name}: {storage.redact(url)}",
                     hint="give it by the environment: see the documentation on remote files",
                 )
 
@@ -267,7 +267,8 @@ def _task(
     return Task(
         sample=sample.name,
         files=tuple(
-            TaskFile(p.file.name, p.file.url, p.file.size_bytes, p.file.checksum) for p in files
+            TaskFile(p.file.name, p.file.url, p.file.size_bytes, p.file.checksum, p.file.replicas)
+            for p in files
         ),
         workflow=settings.workflow,
         options=settings.options,

@@ -20,7 +20,7 @@ from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
 from higgsdemo.storage.extras import optional
-from higgsdemo.storage.patience import PassingError
+from higgsdemo.storage.patience import PassingError, Rate
 from higgsdemo.storage.refusals import Reply, refusal
 
 LISTED = 1000  # keys a request gives, in S3 and GCS alike
@@ -40,8 +40,16 @@ class BucketSink(Closing):
     poll_s = 5.0
     is_record = True
 
-    def __init__(self, store: Any, prefix: str, url: str, patience: Patience) -> None:
+    def __init__(
+        self,
+        store: Any,
+        prefix: str,
+        url: str,
+        patience: Patience,
+        uploads: Rate | None = None,
+    ) -> None:
         """Use `store`, an `obstore.store.ObjectStore`; see `sinks.stores`."""
+        self._uploads = uploads
         self._store = store
         self._prefix = f"{prefix}/" if prefix else ""
         self._patience = patience
@@ -52,6 +60,8 @@ class BucketSink(Closing):
     def deliver(self, outcome: Result | Failure, run_id: str) -> None:
         """Store the outcome, see `Sink.deliver`."""
         name, payload = pack(outcome, run_id)
+        if self._uploads:
+            self._uploads.take(len(payload))
         for number in range(COPIES):
             copy = copy_of(name, number)
             key = self._key(run_id, copy)

@@ -11,6 +11,7 @@ from higgsdemo.errors import UsageError, nearest
 from higgsdemo.sinks.protocol import Sink
 from higgsdemo.sinks.retry import Patience
 from higgsdemo.storage.access import Access
+from higgsdemo.storage.patience import upload_rate
 from higgsdemo.storage.urls import bucket_and_key, redact, scheme_of
 
 BESIDE_A_RECORD = Patience(total_s=5.0, longest_s=1.0)
@@ -56,7 +57,7 @@ def _is_bus(url: str) -> bool:
     return scheme_of(url) in ("redis", "rediss")
 
 
-def _open_folder(url: str, _: Access, patience: Patience) -> Sink:
+def _open_folder(url: str, access: Access, patience: Patience) -> Sink:
     from higgsdemo.sinks.folder import FolderSink
 
     parts = urlsplit(url)
@@ -67,7 +68,7 @@ def _open_folder(url: str, _: Access, patience: Patience) -> Sink:
             hint=f"write file:///{parts.netloc}{parts.path}, with three slashes",
         )
     path = Path(unquote(re.sub(r"^file:(//(localhost)?)?", "", url, flags=re.IGNORECASE)))
-    return FolderSink(path, path.as_uri(), patience)
+    return FolderSink(path, path.as_uri(), patience, upload_rate(access))
 
 
 def _open_bucket(url: str, access: Access, patience: Patience) -> Sink:
@@ -79,7 +80,8 @@ def _open_bucket(url: str, access: Access, patience: Patience) -> Sink:
         raise UsageError("there is no bucket in the URL", where=url, hint="e.g. s3://bucket/prefix")
     scheme, prefix = url.partition(":")[0].lower(), prefix.strip("/")
     shown = "/".join(filter(None, (f"{scheme}://{bucket}", prefix)))
-    return BucketSink(bucket_store(scheme, bucket, access, shown), prefix, shown, patience)
+    store = bucket_store(scheme, bucket, access, shown)
+    return BucketSink(store, prefix, shown, patience, upload_rate(access))
 
 
 def _open_stream(url: str, access: Access, patience: Patience) -> Sink:

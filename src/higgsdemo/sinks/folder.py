@@ -17,6 +17,7 @@ from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, pack
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
+from higgsdemo.storage.patience import Rate
 
 MAKING = ".making"
 LEFTOVER_S = 3600  # writing one takes milliseconds: what is older was killed
@@ -38,14 +39,19 @@ class FolderSink(Closing):
     poll_s = 1.0
     is_record = True
 
-    def __init__(self, folder: Path, url: str, patience: Patience) -> None:
+    def __init__(
+        self, folder: Path, url: str, patience: Patience, uploads: Rate | None = None
+    ) -> None:
         self._folder = folder
+        self._uploads = uploads
         self._patience = patience
         self.url = url
 
     def deliver(self, outcome: Result | Failure, run_id: str) -> None:
         """Write the outcome, see `Sink.deliver`."""
         name, payload = pack(outcome, run_id)
+        if self._uploads:
+            self._uploads.take(len(payload))
         persist(lambda: self._write(run_id, name, payload), self._explain, self._patience)
 
     def _write(self, run_id: str, name: str, payload: bytes) -> None:

@@ -32,6 +32,7 @@ from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
 from higgsdemo.storage.access import Access
 from higgsdemo.storage.extras import optional
+from higgsdemo.storage.patience import upload_rate
 
 PAGE = 200  # entries a request
 
@@ -116,6 +117,7 @@ class StreamSink(Closing):
         address = Address.of(url, access)
         self.url = address.shown
         self._patience = patience
+        self._uploads = upload_rate(access)
         self._errors: Any = optional("redis.exceptions", "redis", self.url)
         redis: Any = optional("redis", "redis", self.url)
         retry: Any = optional("redis.retry", "redis", self.url)
@@ -138,6 +140,8 @@ class StreamSink(Closing):
     def deliver(self, outcome: Result | Failure, run_id: str) -> None:
         """Add the outcome to the stream, see `Sink.deliver`."""
         name, payload = pack(outcome, run_id)
+        if self._uploads:
+            self._uploads.take(len(payload))
         stream, names, epoch = _keys(run_id)
 
         def add() -> None:

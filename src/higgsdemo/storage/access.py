@@ -6,25 +6,29 @@ inherit the environment, and clusters mount secrets as files.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from higgsdemo.errors import UsageError
-from higgsdemo.storage.urls import HIDDEN, redact
+from higgsdemo.errors import UsageError, nearest
+from higgsdemo.storage.urls import HIDDEN, has_secret, redact
 
 # The standard variables of each kind of storage that are looked at.
 _STANDARD = re.compile(
     r"AWS_\w+|GOOGLE_APPLICATION_CREDENTIALS|STORAGE_EMULATOR_HOST|CLOUDSDK_CONFIG"
     r"|GS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)|X509_\w+|BEARER_TOKEN(_FILE)?|XDG_RUNTIME_DIR|HOME"
+    r"|HIGGSDEMO_(ACCESS|SECRET)_KEY"
 )
 _SECRET = re.compile(
     r"AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|AWS_SECURITY_TOKEN|AWS_CONTAINER_AUTHORIZATION_TOKEN"
-    r"|GS_SECRET_ACCESS_KEY|BEARER_TOKEN"
+    r"|GS_SECRET_ACCESS_KEY|BEARER_TOKEN|HIGGSDEMO_SECRET_KEY"
 )
+_MOUNTED = ("secret-key", "session-token", "bearer-token", "redis-password")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -44,8 +48,9 @@ class Access:
     `connections` caps the requests open at once; `stall_s` is how long a transfer may be without
     a byte, `connect_s` how long a connection may take; a request is tried `tries` times, with
     pauses that double from `pause_s` to `longest_pause_s`, half of each random;
-    `download_bytes_per_second` bounds what this process reads; `stagger_s`: the first request
-    waits a random part of it, so that a thousand jobs do not begin in one instant.
+    `download_bytes_per_second` bounds what this process reads, `upload_bytes_per_second` what it
+    writes; `stagger_s`: the first request waits a random part of it, so that a thousand jobs do
+    not begin in one instant.
     """
 
     variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -55,6 +60,7 @@ class Access:
     stage_in: StageIn | None = None
     secrets: Path | None = None  # folder with access-key, secret-key, ... (a mounted secret)
     download_bytes_per_second: float | None = None
+    upload_bytes_per_second: float | None = None
     connections: int = 8
     stall_s: float = 30.0
     connect_s: float = 10.0
@@ -67,16 +73,19 @@ class Access:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Access:
         """Read the environment. Raises UsageError for values that make no sense."""
         found = os.environ if environment is None else environment
-        rate = _number(found, "HIGGSDEMO_DOWNLOAD_MAX_KB", 0)
+        download = _number(found, "HIGGSDEMO_DOWNLOAD_MAX_KB", 0)
+        upload = _number(found, "HIGGSDEMO_UPLOAD_MAX_KB", 0)
+        _refuse_half_a_pair(found)
         folder = found.get("HIGGSDEMO_SECRETS_DIR")
         return cls(
             variables=tuple(sorted((k, v) for k, v in found.items() if _STANDARD.fullmatch(k))),
-            storage_host=found.get("HIGGSDEMO_STORAGE_HOST") or None,
+            storage_host=_endpoint(found.get("HIGGSDEMO_STORAGE_HOST", "").strip()),
             authority=found.get("HIGGSDEMO_STORAGE_CA") or None,
             anonymous=found.get("HIGGSDEMO_ANONYMOUS", "").lower() in ("1", "true", "yes"),
             stage_in=_stage_in(found.get("HIGGSDEMO_STAGE_IN", "")),
             secrets=Path(folder) if folder else None,
-            download_bytes_per_second=1000 * rate if rate else None,
+            download_bytes_per_second=1000 * download or None,
+            upload_bytes_per_second=1000 * upload or None,
             connections=max(1, int(_number(found, "HIGGSDEMO_CONNECTIONS", cls.connections))),
             stall_s=_number(found, "HIGGSDEMO_STALL_S", cls.stall_s) or cls.stall_s,
             stagger_s=_number(found, "HIGGSDEMO_STAGGER_S", cls.stagger_s),
@@ -105,6 +114,17 @@ class Access:
                 where=str(self.secrets / name),
             ) from None
 
+    def keys(self) -> tuple[str, str, str | None] | None:
+        """Return (access key, secret key, session token) given for whatever store is asked.
+
+        Those of --access-key and --secret-key come before those of the secrets folder.
+        """
+        given, secret = self.get("HIGGSDEMO_ACCESS_KEY"), self.get("HIGGSDEMO_SECRET_KEY")
+        if given and secret:
+            return given, secret, None
+        given, secret = self.secret("access-key"), self.secret("secret-key")
+        return (given, secret, self.secret("session-token")) if given and secret else None
+
     def home(self, *parts: str) -> Path:
         """Return a path below the user's home folder."""
         home = self.get("HOME")
@@ -112,8 +132,12 @@ class Access:
 
     def scrub(self, text: str) -> str:
         """Return a message with all secrets in it hidden, those of URLs too."""
-        for name, value in self.variables:
-            if len(value) >= 8 and _SECRET.fullmatch(name):
+        secrets = [value for name, value in self.variables if _SECRET.fullmatch(name)]
+        for name in _MOUNTED:
+            with contextlib.suppress(UsageError):
+                secrets.append(self.secret(name) or "")
+        for value in secrets:
+            if len(value) >= 8:
                 text = text.replace(value, HIDDEN)
         return redact(text)
 
@@ -127,6 +151,43 @@ def _number(found: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= value < float("inf"):
         raise UsageError(f"{name} is not a number of at least 0", why=f"it is {text!r}")
     return value
+
+
+def _endpoint(text: str) -> str | None:
+    """Return the endpoint ``http(s)://HOST[:PORT]`` that is meant; without a scheme it is https."""
+    if not text:
+        return None
+    url = (text if "://" in text else f"https://{text}").rstrip("/")
+    parts = urlsplit(url)
+    near: list[str] = []
+    try:
+        if parts.scheme not in ("http", "https"):
+            why = f"it begins with {parts.scheme}://"
+            near = [f"{one}://" for one in nearest(parts.scheme, ("https", "http"))]
+        elif has_secret(url) or "@" in parts.netloc:
+            why = "there is a secret in it; it is asked for with the keys"
+        elif not parts.hostname or parts.query or parts.fragment or any(map(str.isspace, url)):
+            why = "it names no host alone"
+        elif parts.port != 0:
+            return url
+        else:
+            why = "its port is 0"
+    except ValueError:
+        why = "its port is no number of a port"
+    raise UsageError(
+        "not a storage host",
+        why=why,
+        where=redact(text),
+        nearest=near,
+        hint="write https://HOST:PORT, or http:// for one that is read in the clear",
+    )
+
+
+def _refuse_half_a_pair(found: Mapping[str, str]) -> None:
+    pair = ("HIGGSDEMO_ACCESS_KEY", "HIGGSDEMO_SECRET_KEY")
+    given = [name for name in pair if found.get(name)]
+    if len(given) == 1:
+        raise UsageError(f"{pair[0]} and {pair[1]} belong together", why=f"only {given[0]} is set")
 
 
 def _stage_in(text: str) -> StageIn | None:

@@ -1,9 +1,9 @@
 """S3 and all that speak it: endpoint, region and keys from their standard places, signed requests.
 
-Keys, first found: the mounted secret, the environment, the profile's files; whatever else AWS
-knows (roles, SSO, web identity of a Kubernetes service account, instance metadata) through
-botocore. Source of names and order: AWS SDKs and Tools Reference Guide, "Configuration and
-authentication settings".
+Keys, first found: those given to us (`Access.keys`), the environment, the profile's files;
+whatever else AWS knows (roles, SSO, web identity of a Kubernetes service account, instance
+metadata) through botocore. Source of names and order: AWS SDKs and Tools Reference Guide,
+"Configuration and authentication settings".
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ class S3:
 
     def _find(self) -> Keys | None:
         access = self._access
-        mounted, secret = access.secret("access-key"), access.secret("secret-key")
-        if mounted and secret:
-            return Keys(mounted, secret, access.secret("session-token"))
+        if given := access.keys():
+            return Keys(*given)
         key, secret = access.get("AWS_ACCESS_KEY_ID"), access.get("AWS_SECRET_ACCESS_KEY")
         if key and secret:
             token = access.get("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
@@ -179,7 +178,7 @@ def _profile(access: Access) -> Mapping[str, str]:
         there += [one.removeprefix("profile ") for one in parser.sections()]
         if parser.has_section(section):
             settings |= parser.items(section)
-    keys = access.get("AWS_ACCESS_KEY_ID") or access.secrets or access.anonymous
+    keys = access.get("AWS_ACCESS_KEY_ID") or access.keys() or access.anonymous
     if chosen and chosen not in there and not keys:
         from higgsdemo.errors import nearest
 

@@ -28,7 +28,7 @@ NO_CREDENTIALS = (
 class Gcs:
     """Google Cloud Storage, or the emulator that STORAGE_EMULATOR_HOST names.
 
-    HMAC keys (GS_ACCESS_KEY_ID and GS_SECRET_ACCESS_KEY, or a mounted secret) come before the
+    HMAC keys (given to us, or GS_ACCESS_KEY_ID and GS_SECRET_ACCESS_KEY) come before the
     application default credentials of google-auth.
     """
 
@@ -71,8 +71,10 @@ class Gcs:
             return True
 
     def _hmac(self) -> Keys | None:
-        key = self._access.secret("access-key") or self._access.get("GS_ACCESS_KEY_ID")
-        secret = self._access.secret("secret-key") or self._access.get("GS_SECRET_ACCESS_KEY")
+        if given := self._access.keys():
+            return Keys(given[0], given[1])
+        key = self._access.get("GS_ACCESS_KEY_ID")
+        secret = self._access.get("GS_SECRET_ACCESS_KEY")
         return Keys(key, secret) if key and secret else None
 
     def _token(self) -> str:

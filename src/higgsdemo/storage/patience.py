@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -64,6 +65,16 @@ def _transient(error: PassingError, tried: int, where: str, access: Access) -> T
     if error.retry_after and error.retry_after > LONGEST_WAIT_S:
         why += f"; the server asks to come back in {error.retry_after:.0f} s"
     return TransientError("reading the input failed", why=why, where=where)
+
+
+@functools.lru_cache(maxsize=8)
+def upload_rate(access: Access) -> Rate | None:
+    """Return the limit of what this process writes with these settings, one for all its uploads.
+
+    Whoever uploads takes the size of each request from it before sending it.
+    """
+    limit = access.upload_bytes_per_second
+    return Rate(limit) if limit else None
 
 
 class Rate:

@@ -75,5 +75,7 @@ def _sample(sample: Sample) -> dict[str, Any]:
 
 
 def _file(file: InputFile) -> dict[str, Any]:
-    values = {key: getattr(file, key) for key in FileEntry.model_fields}
+    values = {key: getattr(file, key) for key in FileEntry.model_fields} | {
+        "replicas": list(file.replicas) or None
+    }
     return {key: value for key, value in values.items() if value is not None}
