@@ -119,3 +119,14 @@ def test_more_than_a_page(place: Place) -> None:
             for arrival in page.arrivals
         ]
         assert len(rest) == len(set(rest)) == count - len(half)
+
+
+def test_a_sink_says_whether_a_task_has_a_result(place: Place) -> None:
+    with place.open() as sink:
+        assert not sink.has_result(place.run, make_task(1).id)
+        for number in range(4):
+            sink.deliver(result_of(make_task(number)), place.run)
+        sink.deliver(failure_of(make_task(7)), place.run)
+        had = {number for number in range(9) if sink.has_result(place.run, make_task(number).id)}
+        assert had == {0, 1, 2, 3}
+        assert not sink.has_result("another-run", make_task(1).id)

@@ -15,7 +15,7 @@ from typing import Any
 from higgsdemo.errors import CredentialsError, HiggsdemoError, RunError, TransientError
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.objects import COPIES, PAGE, copy_of, damaged, same_content, strange
-from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, pack
+from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, is_result_of, pack
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
@@ -69,6 +69,18 @@ class BucketSink(Closing):
                 return
         raise damaged(name, self.url)
 
+    def has_result(self, run_id: str, task_id: str) -> bool:
+        """Whether there is a result of the task, see `Sink.has_result`; mostly one request."""
+        folder = f"{self._prefix}{check_run_id(run_id)}/results/"
+        # What sorts before the first name of the task is passed over by the store.
+        for listed in self._list(folder, after=f"{folder}{task_id}"):
+            names = [_name(meta["path"], folder) for meta in listed]
+            if any(is_result_of(name, task_id) for name in names):
+                return True
+            if not all(name.startswith(task_id) for name in names):
+                return False
+        return False
+
     def pages(
         self,
         run_id: str,
@@ -119,9 +131,9 @@ class BucketSink(Closing):
 
         return persist(get, self._explain, self._patience)
 
-    def _list(self, folder: str) -> Iterator[Sequence[Any]]:
+    def _list(self, folder: str, after: str | None = None) -> Iterator[Sequence[Any]]:
         """Yield the objects below a key, a list at a time; cut off, go on after the last."""
-        last: str | None = None
+        last = after
         while True:
 
             def begin(offset: str | None = last) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from higgsdemo.errors import CredentialsError, HiggsdemoError, RunError, TransientError
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.objects import COPIES, PAGE, copy_of, damaged, same_content, strange
-from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, pack
+from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, is_result_of, pack
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
@@ -77,6 +77,11 @@ class FolderSink(Closing):
             _sync(results)
         finally:
             made.unlink(missing_ok=True)
+
+    def has_result(self, run_id: str, task_id: str) -> bool:
+        """Whether there is a result of the task, see `Sink.has_result`."""
+        files = self._list(self._folder / check_run_id(run_id) / "results")
+        return any(is_result_of(file.removesuffix(ENDING), task_id) for file in files)
 
     def pages(
         self,

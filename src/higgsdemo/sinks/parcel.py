@@ -70,6 +70,12 @@ def result_name(task_id: str, digest: str) -> str:
     return f"{task_id}.{digest[:16]}"
 
 
+def is_result_of(name: str, task_id: str) -> bool:
+    """Whether the document of this name is a result of the task, rather than a failure."""
+    said = _NAME.fullmatch(name)
+    return said is not None and said["task"] == task_id and said["failed"] is None
+
+
 def pack(outcome: Result | Failure, run_id: str) -> tuple[str, bytes]:
     """Return (name, bytes) of an outcome."""
     header: dict[str, Any] = {"parcel": PARCEL_SCHEMA, "run": check_run_id(run_id)}

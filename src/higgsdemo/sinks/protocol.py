@@ -65,6 +65,10 @@ class Sink(Protocol):
         """
         ...
 
+    def has_result(self, run_id: str, task_id: str) -> bool:
+        """Whether there is a result of the task. Errors as above."""
+        ...
+
     def pages(self, run_id: str, after: str = "", known: Known = lambda _: False) -> Iterator[Page]:
         """Yield what the sink has of a run after the cursor `after`, then end. Errors as above.
 

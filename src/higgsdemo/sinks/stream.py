@@ -26,7 +26,7 @@ from higgsdemo.errors import (
     UsageError,
 )
 from higgsdemo.model import Failure, Result
-from higgsdemo.sinks.parcel import check_run_id, pack
+from higgsdemo.sinks.parcel import check_run_id, is_result_of, pack
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
@@ -35,6 +35,7 @@ from higgsdemo.storage.extras import optional
 from higgsdemo.storage.patience import upload_rate
 
 PAGE = 200  # entries a request
+SCANNED = 5000  # names a request looks through
 
 # One write in one step. Not two: Redis logs two as a transaction, and Redis 7.0 drops all
 # transactions when it reads its log after a restart if its `default` user has no rights, as in
@@ -152,6 +153,16 @@ class StreamSink(Closing):
             self._redis.hset(names, name, entry)
 
         persist(add, self._explain, self._patience)
+
+    def has_result(self, run_id: str, task_id: str) -> bool:
+        """Whether there is a result of the task, see `Sink.has_result`."""
+        _, names, _ = _keys(check_run_id(run_id))
+
+        def look() -> bool:
+            found = self._redis.hscan_iter(names, match=f"{task_id}.*", count=SCANNED)
+            return any(is_result_of(name.decode(errors="replace"), task_id) for name, _ in found)
+
+        return persist(look, self._explain, self._patience)
 
     def pages(self, run_id: str, after: str = "", known: Known = lambda _: False) -> Iterator[Page]:
         """Yield what came after the cursor, see `Sink.pages`. The cursor is `EPOCH/ENTRY`."""
