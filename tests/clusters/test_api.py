@@ -159,8 +159,8 @@ def test_lists_come_in_pages(cluster: Cluster, scripted: ScriptedApi) -> None:
     )
     assert list(cluster.items("/p", selector="a=b", limit=2)) == [1, 2, 3]
     assert [each.target for each in scripted.asked] == [
-        "/p?limit=2&labelSelector=a%3Db",
-        "/p?limit=2&labelSelector=a%3Db&continue=c%2F1",
+        "/p?labelSelector=a%3Db&limit=2",
+        "/p?labelSelector=a%3Db&limit=2&continue=c%2F1",
     ]
 
 

@@ -18,7 +18,7 @@ from higgsdemo.errors import UsageError
 if TYPE_CHECKING:
     from higgsdemo.clusters.api import Cluster
     from higgsdemo.clusters.contexts import IN_CLUSTER, context_names
-    from higgsdemo.clusters.refusals import ClusterApiError, Gone
+    from higgsdemo.clusters.refusals import ClusterApiError, DeniedError, Gone
     from higgsdemo.clusters.wire import Patience, Traffic
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Cluster",
     "ClusterApiError",
     "ClusterEntry",
+    "DeniedError",
     "Gone",
     "Patience",
     "Traffic",
@@ -37,6 +38,7 @@ _HOMES = {
     "IN_CLUSTER": "contexts",
     "Cluster": "api",
     "ClusterApiError": "refusals",
+    "DeniedError": "refusals",
     "Gone": "refusals",
     "Patience": "wire",
     "Traffic": "wire",

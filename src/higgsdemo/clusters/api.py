@@ -87,7 +87,11 @@ class Cluster:
 
     def get(self, path: str, **query: Any) -> Document:
         """Return the object at `path`, e.g. ``/apis/batch/v1/namespaces/NS/jobs/NAME``."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        return self.get_as("application/json", path, **query)
+
+    def get_as(self, accept: str, path: str, **query: Any) -> Document:
+        """Return what is at `path` in another form, by its media type."""
+        headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         return self._document(self._wire.request("GET", _target(path, query), headers=headers))
 
     def find(self, path: str, **query: Any) -> Document | None:
@@ -136,15 +140,23 @@ class Cluster:
             if error.status != 404:
                 raise
 
+    def delete_all(
+        self, path: str, *, selector: str, policy: str = "Background", limit: int = 500
+    ) -> Iterator[Document]:
+        """Delete the objects of a collection that fit, `limit` a request; yield their metadata.
+
+        They may still be there for a while: pods that end, owners that wait for what they own.
+        """
+        query = {"labelSelector": selector, "propagationPolicy": policy}
+        yield from self._pages(path, query, limit, _METADATA_LIST, "DELETE")
+
     def items(self, path: str, *, selector: str = "", limit: int = 500) -> Iterator[Document]:
         """Yield the objects of a collection, `limit` a page."""
-        for page in self._pages(path, selector, limit, "application/json"):
-            yield from page.get("items") or ()
+        yield from self._pages(path, _selecting(selector), limit, "application/json")
 
     def metadata(self, path: str, *, selector: str = "", limit: int = 500) -> Iterator[Document]:
         """Yield the metadata alone of a collection's objects: a fraction of their bytes."""
-        for page in self._pages(path, selector, limit, _METADATA_LIST):
-            yield from page.get("items") or ()
+        yield from self._pages(path, _selecting(selector), limit, _METADATA_LIST)
 
     def watch(
         self, path: str, *, selector: str = "", version: str = "", timeout_s: float
@@ -192,21 +204,21 @@ class Cluster:
             raise refusal("GET", target, code, json.dumps(status).encode(), cluster=self.name)
         return event
 
-    def _pages(self, path: str, selector: str, limit: int, accept: str) -> Iterator[Document]:
-        query: Document = {"limit": limit}
-        if selector:
-            query["labelSelector"] = selector
+    def _pages(
+        self, path: str, query: Document, limit: int, accept: str, method: str = "GET"
+    ) -> Iterator[Document]:
+        query = {**query, "limit": limit}
         headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         while True:
             try:
-                answer = self._wire.request("GET", _target(path, query), headers=headers)
+                answer = self._wire.request(method, _target(path, query), headers=headers)
             except Gone as error:
                 if not error.resume or query.get("continue") == error.resume:
                     raise
                 query["continue"] = error.resume  # goes on after the last one, at a newer version
                 continue
             page = self._document(answer)
-            yield page
+            yield from page.get("items") or ()
             rest = (page.get("metadata") or {}).get("continue")
             if not rest:
                 return
@@ -258,6 +270,10 @@ class Cluster:
                 hint="what brings this kind is not installed there",
             )
         return found[api_version, kind]
+
+
+def _selecting(selector: str) -> Document:
+    return {"labelSelector": selector} if selector else {}
 
 
 def _target(path: str, query: Mapping[str, Any]) -> str:

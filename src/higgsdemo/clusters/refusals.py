@@ -32,6 +32,10 @@ class ClusterApiError(HiggsdemoError):
         return (*super().__reduce__(), {"status": self.status, "reason": self.reason})
 
 
+class DeniedError(CredentialsError):
+    """We are known, but may not do that: which verb on what is in the message."""
+
+
 class Gone(ClusterApiError):  # noqa: N818 (Kubernetes' own word)
     """The version to watch or list from is too old: list anew. `resume` continues a list."""
 
@@ -57,7 +61,7 @@ def refusal(
             hint=f"sign in again, then try: kubectl --context {cluster} auth whoami",
         )
     if status == 403 and (denied := _DENIED.search(message)):
-        return CredentialsError(
+        return DeniedError(
             f"no permission to {_which(denied)} in cluster {cluster!r}",
             why=message,
             where=place,
