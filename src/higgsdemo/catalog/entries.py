@@ -140,15 +140,21 @@ def _listed(entry: SampleEntry, folder: Path) -> Iterator[tuple[InputFile, str]]
         for url in urls:
             file = input_file(url, folder, home, item.size_bytes, item.luminosity_pb)
             copies = tuple(input_file(copy, folder, home).url for copy in item.replicas)
-            yield dataclasses.replace(file, checksum=item.checksum, replicas=copies), place
+            file = dataclasses.replace(
+                file, name=item.name or file.name, checksum=item.checksum, replicas=copies
+            )
+            yield file, place
 
 
 def _refuse_shared_numbers(item: FileEntry, urls: list[str], place: str) -> None:
     """Refuse what is of one file given for a glob: it would count once for each file."""
-    numbers = (item.luminosity_pb, item.size_bytes, item.checksum, item.replicas or None)
+    numbers = (
+        *(item.name, item.luminosity_pb, item.size_bytes, item.checksum),
+        item.replicas or None,
+    )
     if len(urls) > 1 and any(number is not None for number in numbers):
         raise UsageError(
-            "one size, checksum, luminosity or replica is given for several files",
+            "one name, size, checksum, luminosity or replica is given for several files",
             where=f"{place}: {item.url}",
             why=f"the glob fits {len(urls)} files",
             hint="list the files one by one, or give a table: `luminosity: table.json`",

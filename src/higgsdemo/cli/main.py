@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import higgsdemo
-from higgsdemo.cli import collect, generate, run, samples, show, status
+from higgsdemo.cli import collect, generate, run, samples, show, status, transfer
 from higgsdemo.cli.console import say_error
 from higgsdemo.errors import HiggsdemoError
 
@@ -54,6 +54,7 @@ app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
+samples.app.command("download")(transfer.download)
 app.add_typer(samples.app, name="samples", rich_help_panel=_DATA)
 app.command("generate", rich_help_panel=_DATA)(generate.generate)
 

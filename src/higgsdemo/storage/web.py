@@ -67,7 +67,8 @@ class WebFile:
         """Read the first `count` bytes, and with them size and identity of the file."""
         data, headers = self._range(0, count)
         assert self._size is not None
-        return Head(self._size, data, checksums(headers))
+        tag = headers.get("etag") or headers.get("last-modified")
+        return Head(self._size, data, checksums(headers), tag)
 
     def plan(self, ranges: Sequence[Range]) -> list[list[Range]]:
         """Group ranges into requests: one span each, as object stores want it."""
