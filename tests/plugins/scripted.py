@@ -25,7 +25,7 @@ class Scripted:
     name = "scripted"
     version = "1"
     title = "does what its input says"
-    formats = ("nanoaod",)
+    formats = ("nanoaod", "aod")
     options: ClassVar[dict[str, object]] = {}
 
     def process(self, task: Task, sources: Sequence[Source]) -> Output:

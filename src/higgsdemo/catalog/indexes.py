@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from higgsdemo.catalog.names import input_file, logical_name
+from higgsdemo.catalog.names import BUCKET_SPELLINGS, input_file, logical_name
 from higgsdemo.errors import UsageError
 from higgsdemo.model.sample import InputFile
 
@@ -30,13 +30,13 @@ def read_index(path: Path, base: Path) -> FileIndex:
     """Read a file index of the sample set in the folder `base`.
 
     Blank lines, lines that begin with ``#``, CRLF ends and a byte-order mark are tolerated.
-    ``s3/BUCKET/path`` and ``gs/BUCKET/path``, the spelling of the 2019 demo, mean
-    ``s3://BUCKET/path`` unless a folder ``s3`` (``gs``) lies beside the index. Paths are relative
-    to the index. Raises UsageError where the index cannot be read or lists nothing.
+    ``s3/BUCKET/path``, the spelling of the 2019 demo, means ``s3://BUCKET/path`` unless a
+    folder ``s3`` lies beside the index; ``gs`` alike. Paths are relative to the index. Raises
+    UsageError where the index cannot be read or lists nothing.
     """
     home = os.path.abspath(base)  # noqa: PTH100
     folder = path.parent
-    buckets = tuple(f"{kind}/" for kind in ("s3", "gs") if not (folder / kind).is_dir())
+    buckets = tuple(spelt for spelt in BUCKET_SPELLINGS if not (folder / spelt).is_dir())
     files = []
     numbers = []
     for number, line in enumerate(_lines(path), start=1):

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from higgsdemo.display.progress import duration
 from higgsdemo.ledger import Counts, Problem
-from higgsdemo.model import Totals, count_sections
+from higgsdemo.model import Task, Totals, count_sections
 from higgsdemo.plan import Plan
 
 
@@ -57,8 +57,11 @@ def plan_table(plan: Plan, cores: int) -> RenderableType:
         "sample", "group", "year", "files", "tasks", "events", "bytes",
         right=("files", "tasks", "events", "bytes"),
     )  # fmt: skip
+    by_sample: dict[str, list[Task]] = {sample.name: [] for sample in plan.samples}
+    for task in plan.tasks:
+        by_sample[task.sample].append(task)
     for sample in plan.samples:
-        tasks = [task for task in plan.tasks if task.sample == sample.name]
+        tasks = by_sample[sample.name]
         mine = Plan((sample,), tuple(tasks))
         table.add_row(
             escape(sample.name), sample.group, str(sample.year or "?"), number(len(sample.files)),

@@ -59,6 +59,14 @@ class LocalSource(Closing):
                 hint="copy what it gives into a file",
             )
 
+    @property
+    def path(self) -> str:
+        """A path of the file, for other programs; good until it is closed, also of a nameless one.
+
+        The descriptor's, so it is the file that was opened, whatever its name means by now.
+        """
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
     def read(self, ranges: Sequence[Range]) -> list[bytes | memoryview]:
         """Return the bytes of each range, see `Source.read`."""
         if self._descriptor < 0:

@@ -35,7 +35,8 @@ def run_task(task: Task) -> Result:
     began, cpu = time.time(), time.process_time()
     workflow = workflows.load(task.workflow)
     with contextlib.ExitStack() as stack:
-        sources = [stack.enter_context(_open(file)) for file in task.files]
+        whole = workflows.needs_files(workflow)
+        sources = [stack.enter_context(_open(file, whole)) for file in task.files]
         _check_planned(task, sum(source.size for source in sources), None)
         output = workflow.process(task, sources)
         _check_planned(task, None, output.events)
@@ -55,11 +56,15 @@ def run_task(task: Task) -> Result:
     )
 
 
-def _open(file: TaskFile) -> Source:
+def _open(file: TaskFile, whole: bool) -> Source:
     from higgsdemo import storage
 
     return storage.open_source(
-        file.url, checksum=file.checksum, size_bytes=file.size_bytes, replicas=file.replicas
+        file.url,
+        checksum=file.checksum,
+        size_bytes=file.size_bytes,
+        replicas=file.replicas,
+        whole=whole,
     )
 
 
