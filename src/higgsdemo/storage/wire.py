@@ -141,7 +141,7 @@ class Wire:
         """Return how long an answer of so many bytes may take, s."""
         limit = self.access.download_bytes_per_second
         share = SLOWEST if limit is None else min(SLOWEST, limit / (2 * self.access.connections))
-        return self.access.stall_s + size / share
+        return 2 * self.access.stall_s + size / share  # a stall is told as one
 
     def _stagger(self) -> None:
         if self._started or not self.access.stagger_s:
