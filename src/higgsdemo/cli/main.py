@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 import higgsdemo
-from higgsdemo.cli import collect, generate, run, samples, show, status, transfer
+from higgsdemo.cli import (
+    collect,
+    generate,
+    run,
+    samples,
+    show,
+    status,
+    transfer,
+    watch,
+)
 from higgsdemo.cli.console import say_error
 from higgsdemo.errors import HiggsdemoError
 
@@ -52,6 +61,7 @@ app.command("plan", rich_help_panel=_RUN)(run.plan)
 app.command("resume", rich_help_panel=_RUN)(run.resume)
 app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("status", rich_help_panel=_SEE)(status.status)
+app.command("watch", rich_help_panel=_SEE)(watch.watch)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
 samples.app.command("download")(transfer.download)
