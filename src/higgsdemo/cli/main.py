@@ -13,11 +13,11 @@ import higgsdemo
 from higgsdemo.cli import (
     collect,
     generate,
+    replay,
     run,
     samples,
     show,
     status,
-    transfer,
     watch,
 )
 from higgsdemo.cli.console import say_error
@@ -62,6 +62,7 @@ app.command("resume", rich_help_panel=_RUN)(run.resume)
 app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("watch", rich_help_panel=_SEE)(watch.watch)
+app.command("replay", rich_help_panel=_SEE)(replay.replay)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
 samples.app.command("download")(transfer.download)
