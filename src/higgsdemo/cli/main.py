@@ -18,6 +18,7 @@ from higgsdemo.cli import (
     samples,
     show,
     status,
+    transfer,
     watch,
 )
 from higgsdemo.cli.console import say_error
