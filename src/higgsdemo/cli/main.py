@@ -13,6 +13,7 @@ import higgsdemo
 from higgsdemo.cli import (
     collect,
     generate,
+    prepare,
     replay,
     run,
     samples,
@@ -54,6 +55,7 @@ def higgsdemo_command(
 
 
 _RUN = "Run an analysis"
+_CLUSTERS = "Kubernetes clusters"
 _SEE = "See what came of it"
 _DATA = "Samples"
 
@@ -61,6 +63,8 @@ app.command("run", rich_help_panel=_RUN)(run.run)
 app.command("plan", rich_help_panel=_RUN)(run.plan)
 app.command("resume", rich_help_panel=_RUN)(run.resume)
 app.command("collect", rich_help_panel=_RUN)(collect.collect)
+app.command("prepare", rich_help_panel=_CLUSTERS)(prepare.prepare)
+app.command("cleanup", rich_help_panel=_CLUSTERS)(prepare.cleanup)
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("watch", rich_help_panel=_SEE)(watch.watch)
 app.command("replay", rich_help_panel=_SEE)(replay.replay)
