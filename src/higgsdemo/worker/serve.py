@@ -8,8 +8,7 @@ import queue
 import threading
 from multiprocessing.connection import Connection
 
-from higgsdemo.model import Failure, Result, Task
-from higgsdemo.worker.patience import Watched
+from higgsdemo.model import Result, Task
 from higgsdemo.worker.task import attempt, writable
 
 
@@ -27,18 +26,12 @@ def serve(connection: Connection) -> None:
             except (EOFError, OSError):
                 os._exit(0)
 
-    def tell(outcome: Result | Failure) -> None:
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        task = tasks.get()
+        outcome = writable(task, attempt(task))
         kind = "result" if isinstance(outcome, Result) else "failure"
         try:
             connection.send_bytes(json.dumps({kind: outcome.to_json()}).encode())
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
-    watched = Watched(tell)
-    while True:
-        task = watched.task = tasks.get()
-        outcome = writable(task, attempt(task))
-        with watched.speaking:
-            watched.task = None
-            tell(outcome)

@@ -1,3 +1,0 @@
-module higgsdemo.test/pause
-
-go 1.26.0
