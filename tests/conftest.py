@@ -10,7 +10,7 @@ import pytest
 
 from higgsdemo.model import Task, TaskFile
 
-pytest_plugins = ("tests.services.fixtures",)
+pytest_plugins = ("tests.services.fixtures", "tests.kubernetes.fixtures")
 
 PLUGINS = Path(__file__).parent / "plugins"
 

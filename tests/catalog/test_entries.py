@@ -5,8 +5,9 @@ import pytest
 
 from higgsdemo.catalog.entries import REPEATED, expand, sqrt_s_tev
 from higgsdemo.catalog.load import load_set
+from higgsdemo.catalog.portal import write_set
 from higgsdemo.errors import UsageError
-from higgsdemo.model import InputFile, Sample
+from higgsdemo.model import InputFile, Sample, SampleSet
 
 
 def one(tmp_path: Path, body: str) -> Sample:
@@ -115,3 +116,29 @@ def test_a_real_table_on_a_real_index(shared_data: Path, tmp_path: Path) -> None
     assert len(sample.files) == 1643
     assert sample.luminosity_pb == pytest.approx(4436.337279, abs=1e-6)
     assert isinstance(sample.files[0], InputFile)
+
+
+def test_replicas_are_places_of_the_same_file(tmp_path: Path) -> None:
+    sample = one(
+        tmp_path,
+        "    group: zz\n    files:\n"
+        "    - {url: 'root://h//store/a.root', replicas: [gs/b/store/a.root, copies/a.root]}\n"
+        "    - {url: s3/b/store/c.root, replicas: https://h/c.root}\n"
+        "    - d.root\n",
+    )
+    assert [(file.name, file.url, file.replicas) for file in sample.files] == [
+        ("/store/a.root", "root://h//store/a.root",
+         ("gs://b/store/a.root", str(tmp_path / "copies" / "a.root"))),
+        ("/store/c.root", "s3://b/store/c.root", ("https://h/c.root",)),
+        ("d.root", str(tmp_path / "d.root"), ()),
+    ]  # fmt: skip
+    assert load_set(write_set(SampleSet("set", (sample,)), tmp_path / "again.yaml")).samples == (
+        sample,
+    )
+
+
+def test_replicas_of_a_glob(tmp_path: Path) -> None:
+    for name in ("a.root", "b.root"):
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match="replica is given for several"):
+        one(tmp_path, "    group: zz\n    files: [{url: '*.root', replicas: ['s3://b/a.root']}]\n")

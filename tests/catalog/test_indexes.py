@@ -24,11 +24,12 @@ def test_blank_lines_comments_crlf_and_bom(tmp_path: Path) -> None:
     assert read.files[0].name == "/eos/opendata/cms/a.root"
 
 
-def test_the_spelling_of_the_demo(tmp_path: Path) -> None:
-    path = index(tmp_path, "s3/higgs-demo/eos/opendata/cms/a.root\n")
+@pytest.mark.parametrize("store", ["s3", "gs"])
+def test_the_spelling_of_the_demo(tmp_path: Path, store: str) -> None:
+    path = index(tmp_path, f"{store}/higgs-demo/eos/opendata/cms/a.root\n")
     (file,) = read_index(path, tmp_path).files
     assert (file.url, file.name) == (
-        "s3://higgs-demo/eos/opendata/cms/a.root",
+        f"{store}://higgs-demo/eos/opendata/cms/a.root",
         "/eos/opendata/cms/a.root",
     )
 

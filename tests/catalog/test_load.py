@@ -185,3 +185,15 @@ def test_a_million_lines(tmp_path: Path) -> None:
     (sample,) = load_set(tmp_path / "i.txt").samples
     assert len(sample.files) == 1_000_000
     assert time.process_time() - begun < 15
+
+
+def test_a_bucket_in_the_spelling_of_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (sample,) = load_set("s3/bucket/ZZTo4mu.root").samples
+    assert (sample.name, sample.files[0].url) == ("ZZTo4mu", "s3://bucket/ZZTo4mu.root")
+    (tmp_path / "s3" / "bucket").mkdir(parents=True)
+    (tmp_path / "s3" / "bucket" / "ZZTo4mu.root").touch()
+    (sample,) = load_set("s3/bucket/ZZTo4mu.root").samples
+    assert sample.files[0].url == str(tmp_path / "s3" / "bucket" / "ZZTo4mu.root")

@@ -165,3 +165,18 @@ def test_a_full_disk_keeps_what_was_done(higgsdemo: Any, folder: Path) -> None:
         assert "Traceback" not in said.err
     finally:
         os.system(f"umount {small}")
+
+
+def test_a_disk_that_does_not_answer_costs_an_attempt(
+    higgsdemo: Any, scripts: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIGGSDEMO_HUNG_READ_S", "0.5")
+    folder = scripts(a={"do": "hang"})
+    words = ("run", folder, "-w", "scripted", "--run", "r", "--no-plot", "--workers", 1)
+    once = higgsdemo(*words, "--tries", 1)
+    assert once.status == 1
+    assert "transient" in once.err
+    assert "reading the input hangs" in once.err
+    assert "no answer came from its disk for 0.5 s" in once.err
+    assert str(folder / "a.root") in once.err
+    assert higgsdemo("resume", "r", "--no-plot").status == 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from higgsdemo.cli.collect import _plain
+from higgsdemo.display.words import plain
 from higgsdemo.errors import Cause
 from higgsdemo.ledger import RunDirectory, create_run, open_run
 from higgsdemo.model import Failure, Sample, Task
@@ -232,4 +232,4 @@ def test_a_worker_that_cannot_deliver_says_so_and_prints_the_result(
 
 
 def test_plain_text() -> None:
-    assert _plain("a\x1b[2Jb\x07\nc é") == "a�[2Jb��c é"
+    assert plain("a\x1b[2Jb\x07\nc é") == "a�[2Jb��c é"

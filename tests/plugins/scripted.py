@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +22,22 @@ from higgsdemo.storage import Source
 AXIS = Axis(10, 0.0, 10.0, "x", "")
 
 
+def hang(source: Source) -> None:
+    """Read from a disk that does not answer: in the kernel, from a pipe that nobody writes to."""
+    silent, _ = os.pipe()
+    pread = os.pread
+    os.pread = lambda *_: os.read(silent, 1)
+    try:
+        source.read([(0, source.size)])
+    finally:
+        os.pread = pread
+
+
 class Scripted:
     name = "scripted"
     version = "1"
     title = "does what its input says"
-    formats = ("nanoaod",)
+    formats = ("nanoaod", "aod")
     options: ClassVar[dict[str, object]] = {}
 
     def process(self, task: Task, sources: Sequence[Source]) -> Output:
@@ -34,6 +46,8 @@ class Scripted:
             (text,) = source.read([(0, source.size)])
             script = json.loads(bytes(text))
             self.act(script, Path(source.url))
+            if script.get("do") == "hang" and self.first(source):
+                hang(source)
             events += script["events"]
             if script.get("do") == "numpy":
                 events = np.int64(events)
@@ -44,6 +58,9 @@ class Scripted:
             cutflow={"4mu": (("all events", events),)},
             bytes_read=sum(source.size for source in sources),
         )
+
+    def first(self, source: Source) -> bool:
+        return len(Path(source.url).with_suffix(".tally").read_text()) == 1
 
     def act(self, script: dict[str, object], path: Path) -> None:
         """Misbehave, the first `times` times."""
@@ -78,3 +95,25 @@ class Scripted:
                 held = bytearray(int(script["hog"]))
                 time.sleep(1)
                 del held
+
+
+class Whole:
+    """A workflow that hands its files to another program."""
+
+    name = "whole"
+    version = "1"
+    title = "counts the bytes of files with another program"
+    formats = ("nanoaod", "aod")
+    options: ClassVar[dict[str, object]] = {}
+    needs_files = True
+
+    def process(self, task: Task, sources: Sequence[Source]) -> Output:
+        count = 0
+        for source in sources:
+            said = subprocess.run(
+                ["wc", "-c", source.path], capture_output=True, text=True, check=True
+            )
+            count += int(said.stdout.split()[0])
+        return Output(
+            events=count, histograms={}, cutflow={}, bytes_read=sum(s.bytes_read for s in sources)
+        )

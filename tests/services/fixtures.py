@@ -101,9 +101,9 @@ def redis_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]
 
 
 def _logs(value: object) -> Iterator[tuple[str, str]]:
-    process = getattr(value, "process", None)
-    if isinstance(process, Server):
-        yield f"end of the log of {process.name}", process.said()
+    for process in (getattr(value, "process", None), *getattr(value, "processes", ())):
+        if isinstance(process, Server):
+            yield f"end of the log of {process.name}", process.said()
     if isinstance(value, HttpServer):
         lines = map(str, value.requests()[-LOGGED_REQUESTS:])
         yield f"last requests to {value.endpoint}", "\n".join(lines)

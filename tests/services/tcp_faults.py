@@ -41,10 +41,11 @@ class Connection:
 class Relay:
     """A running relay to a port of this machine; it runs in threads of this process."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
         self.upstream = port
+        self.host = host
         self.log: list[Connection] = []
-        self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
+        self._listener = socket.create_server((host, 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self._faults: list[Break | None] = []
         self._then: Break | None = None
@@ -145,8 +146,8 @@ def _reset_when_closed(end: socket.socket) -> None:
 
 
 @contextmanager
-def tcp_faults(port: int) -> Iterator[Relay]:
-    """Relay to a port of this machine, with faults."""
-    relay = Relay(port)
+def tcp_faults(port: int, *, host: str = LOOPBACK) -> Iterator[Relay]:
+    """Relay to a port of this machine, with faults; `host` is where the relay listens."""
+    relay = Relay(port, host)
     with relay.serving():
         yield relay

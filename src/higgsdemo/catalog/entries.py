@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from higgsdemo.catalog.indexes import LuminosityTable, merge_indexes, read_index
-from higgsdemo.catalog.names import input_file, is_url, local_path, unique
+from higgsdemo.catalog.names import bucket_url, input_file, is_url, local_path, unique
 from higgsdemo.catalog.schema import FileEntry, SampleEntry, SetEntry
 from higgsdemo.errors import UsageError
 from higgsdemo.model.sample import CHANNELS, InputFile, Sample, SampleSet
@@ -68,8 +68,11 @@ def with_repeated(sample: Sample, repeated: str) -> Sample:
 def expand(text: str, folder: Path, place: str) -> list[str]:
     """Return the files that `text` means: itself, or those that fit a local glob, sorted.
 
+    ``s3/BUCKET/path`` is a URL, see `bucket_url`.
+
     Raises UsageError for a glob that fits nothing, or one on a server, where nothing lists.
     """
+    text = bucket_url(text, folder)
     if is_url(text):
         if "*" in text:
             raise UsageError(
@@ -139,16 +142,24 @@ def _listed(entry: SampleEntry, folder: Path) -> Iterator[tuple[InputFile, str]]
         _refuse_shared_numbers(item, urls, place)
         for url in urls:
             file = input_file(url, folder, home, item.size_bytes, item.luminosity_pb)
-            copies = tuple(input_file(copy, folder, home).url for copy in item.replicas)
-            yield dataclasses.replace(file, checksum=item.checksum, replicas=copies), place
+            copies = tuple(
+                input_file(bucket_url(copy, folder), folder, home).url for copy in item.replicas
+            )
+            file = dataclasses.replace(
+                file, name=item.name or file.name, checksum=item.checksum, replicas=copies
+            )
+            yield file, place
 
 
 def _refuse_shared_numbers(item: FileEntry, urls: list[str], place: str) -> None:
     """Refuse what is of one file given for a glob: it would count once for each file."""
-    numbers = (item.luminosity_pb, item.size_bytes, item.checksum, item.replicas or None)
+    numbers = (
+        *(item.name, item.luminosity_pb, item.size_bytes, item.checksum),
+        item.replicas or None,
+    )
     if len(urls) > 1 and any(number is not None for number in numbers):
         raise UsageError(
-            "one size, checksum, luminosity or replica is given for several files",
+            "one name, size, checksum, luminosity or replica is given for several files",
             where=f"{place}: {item.url}",
             why=f"the glob fits {len(urls)} files",
             hint="list the files one by one, or give a table: `luminosity: table.json`",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from higgsdemo.catalog.names import input_file, logical_name
+from higgsdemo.catalog.names import BUCKET_SPELLINGS, input_file, logical_name
 from higgsdemo.errors import UsageError
 from higgsdemo.model.sample import InputFile
 
@@ -31,20 +31,20 @@ def read_index(path: Path, base: Path) -> FileIndex:
 
     Blank lines, lines that begin with ``#``, CRLF ends and a byte-order mark are tolerated.
     ``s3/BUCKET/path``, the spelling of the 2019 demo, means ``s3://BUCKET/path`` unless a
-    folder ``s3`` lies beside the index. Paths are relative to the index. Raises UsageError
-    where the index cannot be read or lists nothing.
+    folder ``s3`` lies beside the index; ``gs`` alike. Paths are relative to the index. Raises
+    UsageError where the index cannot be read or lists nothing.
     """
     home = os.path.abspath(base)  # noqa: PTH100
     folder = path.parent
-    bucket = not (folder / "s3").is_dir()
+    buckets = tuple(spelt for spelt in BUCKET_SPELLINGS if not (folder / spelt).is_dir())
     files = []
     numbers = []
     for number, line in enumerate(_lines(path), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        if bucket and text.startswith("s3/"):
-            text = "s3://" + text[3:]
+        if text.startswith(buckets):
+            text = f"{text[:2]}://{text[3:]}"
         files.append(input_file(text, folder, home))
         numbers.append(number)
     if not files:

@@ -11,7 +11,7 @@ from higgsdemo.catalog.bare import bare_sample, published_name
 from higgsdemo.catalog.builtin import builtin_names, load_builtin
 from higgsdemo.catalog.entries import expand, sample_set, with_repeated
 from higgsdemo.catalog.indexes import FileIndex, merge_indexes, read_index, read_json
-from higgsdemo.catalog.names import input_file, is_url, local_path, unique
+from higgsdemo.catalog.names import bucket_url, input_file, is_url, local_path, unique
 from higgsdemo.catalog.schema import SetEntry, read_yaml
 from higgsdemo.errors import UsageError, nearest
 from higgsdemo.model.sample import InputFile, SampleSet
@@ -52,6 +52,7 @@ def load_set(spec: str | Path | Sequence[str | Path]) -> SampleSet:
 def _load_one(spec: str) -> SampleSet:
     if spec in builtin_names():
         return load_builtin(spec)
+    spec = bucket_url(spec, Path.cwd())
     if is_url(spec):
         if not _path_of(spec).endswith(".root"):
             raise UsageError("not the URL of a .root file", where=spec, hint="download it first")

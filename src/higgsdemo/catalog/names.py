@@ -16,11 +16,24 @@ _ROOTS = ("/eos/opendata/", "/store/")
 _DATA = re.compile(r"/(Run20\d\d[^/]*)/([^/]+)/(AOD)/([^/]+)/")
 _SIMULATION = re.compile(r"/MonteCarlo20\d\d/([^/]+)/([^/]+)/(AODSIM)/([^/]+)/")
 
+BUCKET_SPELLINGS = ("s3/", "gs/")
+
 
 def is_url(text: str) -> bool:
     """Whether `text` names a file on a server (``file://`` is a local path)."""
     scheme, separator, _ = text.partition("://")
     return bool(separator) and scheme.isalnum() and scheme != "file"
+
+
+def bucket_url(text: str, folder: Path | str) -> str:
+    """Return ``s3://BUCKET/path`` for ``s3/BUCKET/path``, the 2019 demo's spelling; ``gs`` alike.
+
+    Not where a folder of that name lies in `folder`: then it is a path. Other texts stay.
+    """
+    spelt = text.startswith(BUCKET_SPELLINGS) and "/" in text[3:]
+    if not spelt or Path(folder, text[:2]).is_dir():
+        return text
+    return f"{text[:2]}://{text[3:]}"
 
 
 def local_path(text: str, folder: Path | str) -> str:

@@ -37,10 +37,11 @@ class _Strict(BaseModel):
 class FileEntry(_Strict):
     """One file: ``url`` is a path, a glob or a URL, `replicas` are copies of it elsewhere.
 
-    `luminosity_pb` in pb^-1.
+    `name` is its logical name where the place of a copy does not say it; `luminosity_pb` in pb^-1.
     """
 
     url: str = Field(min_length=1)
+    name: str | None = Field(default=None, min_length=1)
     size_bytes: int | None = Field(default=None, ge=0)
     luminosity_pb: Luminosity | None = None
     checksum: str | None = Field(default=None, pattern=r"^(adler32|crc32c|md5):[0-9a-f]+$")

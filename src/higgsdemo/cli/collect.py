@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import typer
 from rich.markup import escape
 
-from higgsdemo import workflows
 from higgsdemo.cli.console import err, out, print_json
+from higgsdemo.cli.gathering import known_versions
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
 from higgsdemo.cli.storing import Storing, storage_options
 from higgsdemo.display.tables import counts_line
-from higgsdemo.errors import HiggsdemoError, RunError, TransientError
+from higgsdemo.display.words import plain
+from higgsdemo.errors import RunError, TransientError
 from higgsdemo.ledger import (
     Collector,
     Ledger,
@@ -92,7 +93,7 @@ def collect(
         stack.enter_context(made.driving())
         ledger = stack.enter_context(made.ledger())
         collector = Collector(
-            ledger, manifest, *sinks, versions=_versions(manifest), trim=trim, start_over=again
+            ledger, manifest, *sinks, versions=known_versions(manifest), trim=trim, start_over=again
         )
         try:
             _look(collector, ledger, follow=follow, quiet=as_json)
@@ -101,17 +102,6 @@ def collect(
             raise
         lost = collector.lose() if final else 0
         _report(made, manifest, ledger, collector, lost, as_json=as_json)
-
-
-def _versions(manifest: Manifest) -> dict[str, str]:
-    """Return the versions of the run's workflows as installed here, where they are."""
-    versions = {}
-    for name in {task.workflow for task in manifest.tasks}:
-        try:
-            versions[name] = workflows.load(name).version
-        except HiggsdemoError:  # run by workers that have it; then the first result decides
-            continue
-    return versions
 
 
 def _look(collector: Collector, ledger: Ledger, *, follow: bool, quiet: bool) -> None:
@@ -204,7 +194,7 @@ def _tell(made: RunDirectory, collector: Collector, lost: int) -> None:
     if total.refused:
         out.print(f"[yellow]refused:[/] {len(total.refused)} documents, left in the sink")
         for document, why in list(total.refused.items())[:_NAMED]:
-            out.print(f"  {escape(_plain(document))}: {escape(_plain(why))}")
+            out.print(f"  {escape(plain(document))}: {escape(plain(why))}")
         if len(total.refused) > _NAMED:
             out.print(f"  and {len(total.refused) - _NAMED} more: all of them with --json --again")
     if lost:
@@ -212,10 +202,3 @@ def _tell(made: RunDirectory, collector: Collector, lost: int) -> None:
             f"[yellow]lost:[/] {lost} tasks ended without a result; "
             f"do them again: higgsdemo resume {made.id}"
         )
-
-
-def _plain(text: str) -> str:
-    """Return text that others wrote, without what moves a terminal's cursor or changes colours."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )

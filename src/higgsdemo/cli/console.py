@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
+from higgsdemo.display.words import plain
 from higgsdemo.errors import HiggsdemoError
 
 out = Console(highlight=False, soft_wrap=True)
@@ -25,7 +26,7 @@ def print_table(renderable: RenderableType, to: Console = out) -> None:
 
 def say_error(error: HiggsdemoError) -> None:
     """Print an error: the headline, then where, why, nearest names, what to do."""
-    headline, *rest = error.lines()
+    headline, *rest = (plain(line, lines=True) for line in error.lines())
     err.print(f"[bold red]error:[/] {escape(headline)}")
     for line in rest:
         label, _, text = line.partition(": ")

@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 import higgsdemo
-from higgsdemo.cli import clusters, collect, generate, run, samples, show, status
+from higgsdemo.cli import (
+    clusters,
+    collect,
+    generate,
+    prepare,
+    replay,
+    run,
+    samples,
+    show,
+    status,
+    transfer,
+    watch,
+)
 from higgsdemo.cli.console import say_error
 from higgsdemo.errors import HiggsdemoError
 
@@ -44,7 +56,7 @@ def higgsdemo_command(
 
 
 _RUN = "Run an analysis"
-_CLUSTERS = "Kubernetes"
+_CLUSTERS = "Kubernetes clusters"
 _SEE = "See what came of it"
 _DATA = "Samples"
 
@@ -54,9 +66,14 @@ app.command("resume", rich_help_panel=_RUN)(run.resume)
 app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("clusters-create", rich_help_panel=_CLUSTERS)(clusters.clusters_create)
 app.command("clusters-delete", rich_help_panel=_CLUSTERS)(clusters.clusters_delete)
+app.command("prepare", rich_help_panel=_CLUSTERS)(prepare.prepare)
+app.command("cleanup", rich_help_panel=_CLUSTERS)(prepare.cleanup)
 app.command("status", rich_help_panel=_SEE)(status.status)
+app.command("watch", rich_help_panel=_SEE)(watch.watch)
+app.command("replay", rich_help_panel=_SEE)(replay.replay)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
+samples.app.command("download")(transfer.download)
 app.add_typer(samples.app, name="samples", rich_help_panel=_DATA)
 app.command("generate", rich_help_panel=_DATA)(generate.generate)
 

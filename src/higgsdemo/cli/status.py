@@ -9,7 +9,9 @@ from rich.markup import escape
 
 from higgsdemo.cli.console import out, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
+from higgsdemo.cli.watch import watch
 from higgsdemo.display.tables import problems_table, runs_table, samples_progress_table
+from higgsdemo.display.words import plain
 from higgsdemo.errors import RunError
 from higgsdemo.ledger import Counts, open_run, run_names
 
@@ -29,6 +31,9 @@ def status(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the tracebacks of failures.")
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on showing it until it has ended: see watch.")
+    ] = False,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -36,6 +41,9 @@ def status(
 
     Exit status 0 if the run is complete, 1 if tasks are missing.
     """
+    if follow:
+        watch(name, runs=runs, as_json=as_json)
+        return
     if name is None:
         found: list[tuple[str, Counts]] = []
         unreadable: dict[str, str] = {}
@@ -51,7 +59,7 @@ def status(
             return
         print_table(runs_table(found, runs))
         for known, why in unreadable.items():
-            out.print(f"[yellow]{escape(known)}:[/] {escape(why)}")
+            out.print(f"[yellow]{escape(plain(known))}:[/] {escape(plain(why))}")
         return
     made = open_run(runs, name)
     manifest = made.manifest()
@@ -75,7 +83,7 @@ def status(
         if problems:
             print_table(problems_table(problems, tracebacks=traceback))
         for alarm in alarms:
-            out.print(f"[bold red]alarm:[/] {alarm}")
+            out.print(f"[bold red]alarm:[/] {escape(plain(alarm))}")
     if counts.done != counts.planned:
         raise typer.Exit(1)
 

@@ -44,6 +44,15 @@ class Patience:
     connect_s: float = 10.0
     silence_s: float = 30.0
 
+    @classmethod
+    def of(cls, total_s: float) -> Patience:
+        """Return a patience that ends after about `total_s`, s, even with a silent server."""
+        return cls(
+            total_s=total_s,
+            connect_s=min(cls.connect_s, total_s),
+            silence_s=min(cls.silence_s, total_s),
+        )
+
 
 @dataclass
 class Traffic:

@@ -11,9 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from higgsdemo.display.progress import duration
+from higgsdemo.display.words import plain
 from higgsdemo.ledger import Counts, Problem
-from higgsdemo.model import Totals, count_sections
+from higgsdemo.model import Task, Totals, count_sections
 from higgsdemo.plan import Plan
+
+_MOST = 10_000  # characters shown of each end of a message
 
 
 def new_table(*columns: str, title: str | None = None, right: Sequence[str] = ()) -> Table:
@@ -57,8 +60,11 @@ def plan_table(plan: Plan, cores: int) -> RenderableType:
         "sample", "group", "year", "files", "tasks", "events", "bytes",
         right=("files", "tasks", "events", "bytes"),
     )  # fmt: skip
+    by_sample: dict[str, list[Task]] = {sample.name: [] for sample in plan.samples}
+    for task in plan.tasks:
+        by_sample[task.sample].append(task)
     for sample in plan.samples:
-        tasks = [task for task in plan.tasks if task.sample == sample.name]
+        tasks = by_sample[sample.name]
         mine = Plan((sample,), tuple(tasks))
         table.add_row(
             escape(sample.name), sample.group, str(sample.year or "?"), number(len(sample.files)),
@@ -111,12 +117,19 @@ def problems_table(problems: Sequence[Problem], tracebacks: bool = False) -> Ren
     for problem in problems:
         tasks = f"{problem.tasks} task{'s' if problem.tasks != 1 else ''}"
         parts.append(
-            f"[bold red]{escape(problem.cause)}[/] {tasks}, e.g. {escape(problem.example)}"
+            f"[bold red]{escape(problem.cause)}[/] {tasks}, e.g. {escape(plain(problem.example))}"
         )
-        parts.append("  " + escape(problem.message).replace("\n", "\n  "))
+        parts.append("  " + _indented(problem.message))
         if tracebacks and problem.traceback:
-            parts.append("  " + escape(problem.traceback.rstrip()).replace("\n", "\n  "))
+            parts.append("  " + _indented(problem.traceback.rstrip()))
     return Group(*parts)
+
+
+def _indented(text: str) -> str:
+    """Return what others wrote as lines below a headline; very long text ends in the middle."""
+    if len(text) > 2 * _MOST:
+        text = f"{text[:_MOST]}\n[... {len(text) - 2 * _MOST} characters ...]\n{text[-_MOST:]}"
+    return escape(plain(text, lines=True)).replace("\n", "\n  ")
 
 
 def cutflow_tables(totals: Totals) -> list[Table]:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import multiprocessing.connection
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ from higgsdemo.executors.protocol import Event, Started
 from higgsdemo.model import Failure, Result, Task
 from higgsdemo.worker import ENVIRONMENT
 
+_BURIAL_S = 10.0  # how long a process that ends may take for it
 _WATCH_S = 0.1  # how often memory is looked at
 
 
@@ -199,4 +201,7 @@ class LocalExecutor:
         """Forget a worker that ended or is ending; return its exit status."""
         self._workers.remove(worker)
         worker.connection.close()
-        return worker.process.wait()
+        try:
+            return worker.process.wait(_BURIAL_S)
+        except subprocess.TimeoutExpired:  # the kernel does not let it go: a disk that hangs
+            return -signal.SIGKILL

@@ -35,11 +35,13 @@ class Open:
     tasks: int
 
 
-def arrivals(ledger: Ledger, after: int = 0) -> Iterator[Arrival]:
-    """Yield the results that came after the one with this sequence number."""
+def arrivals(ledger: Ledger, after: int = 0, until: int | None = None) -> Iterator[Arrival]:
+    """Yield the results after the one with this sequence number, `until` another, that included."""
     rows = ledger.each(
-        "SELECT sequence, received, document FROM results WHERE sequence > ? ORDER BY sequence",
+        "SELECT sequence, received, document FROM results"
+        " WHERE sequence > ? AND sequence <= ? ORDER BY sequence",
         after,
+        2**62 if until is None else until,
     )
     try:
         for sequence, received, document in rows:

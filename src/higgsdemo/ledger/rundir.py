@@ -92,6 +92,25 @@ class RunDirectory:
                 ) from error
             yield
 
+    @property
+    def driven(self) -> bool | None:
+        """Whether a process of this machine drives the run; None if the system does not tell.
+
+        Looking takes no lock, so nobody is kept from driving it.
+        """
+        try:
+            number = (self.path / "lock").stat().st_ino
+        except OSError:
+            return False
+        try:
+            locks = Path("/proc/locks").read_text()
+        except OSError:
+            return None
+        return any(
+            fields[1:2] == ["FLOCK"] and fields[5].rpartition(":")[2] == str(number)
+            for fields in map(str.split, locks.splitlines())
+        )
+
     def _hold(self, lock: IO[str]) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

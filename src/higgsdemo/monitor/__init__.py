@@ -2,6 +2,7 @@
 
 from higgsdemo.monitor.history import History
 from higgsdemo.monitor.monitor import Monitor
+from higgsdemo.monitor.replay import ReplayClock, ReplaySource, replayed
 from higgsdemo.monitor.source import LedgerSource, Source, State
 from higgsdemo.monitor.view import Moment, Rates, SampleView, View
 
@@ -11,8 +12,11 @@ __all__ = [
     "Moment",
     "Monitor",
     "Rates",
+    "ReplayClock",
+    "ReplaySource",
     "SampleView",
     "Source",
     "State",
     "View",
+    "replayed",
 ]

@@ -110,7 +110,7 @@ def make_plan(
         for file in sample.files:
             files.append(_probe(file) if probing else _Probed(file))
             done += 1
-            if progress:
+            if progress and (probing or done == count):
                 progress(done, count)
         generated = any(probed.demo for probed in files) and not sample.demo
         known = _as_demo(sample) if generated else sample
@@ -211,8 +211,9 @@ def _share(sample: Sample, files: list[_Probed]) -> list[_Probed]:
 def _fractions(files: list[_Probed]) -> list[float]:
     for sizes in ([p.entries for p in files], [p.file.size_bytes for p in files]):
         known = [size for size in sizes if size is not None]
-        if len(known) == len(files) and sum(known) > 0:
-            return [size / sum(known) for size in known]
+        total = sum(known)
+        if len(known) == len(files) and total > 0:
+            return [size / total for size in known]
     return [1 / len(files) for _ in files]
 
 

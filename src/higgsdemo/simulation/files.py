@@ -1,4 +1,7 @@
-"""Writing the ROOT files: branches and types of the reduced NanoAOD, label, safe renaming."""
+"""Writing the ROOT files: branches and types of the reduced NanoAOD, label, safe renaming.
+
+uproot and awkward are imported when the first file is written: half of the command line's start.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import awkward as ak
 import numpy as np
-import uproot
 
 from higgsdemo.errors import TransientError, UsageError
 from higgsdemo.model import DEMO_MARK
@@ -70,6 +71,8 @@ MET_BRANCHES: dict[str, str] = {"MET_pt": "float32", "MET_phi": "float32"}
 
 
 def _types() -> dict[str, Any]:
+    import awkward as ak
+
     # types as objects: parsing "var * float32" for each branch takes most of a second a file
     jagged = {
         f"{collection}_{name}": ak.types.ListType(ak.types.NumpyType(kind))
@@ -104,6 +107,8 @@ class EventsFile:
         self._tree: Any = None
 
     def __enter__(self) -> Self:
+        import uproot
+
         with disk_errors(self.path):
             self._file = uproot.recreate(self._temporary, compression=uproot.ZLIB(1))
             self._file[DEMO_MARK] = f"{LABEL}. {self._title}"
@@ -143,6 +148,8 @@ class EventsFile:
 
 
 def _jagged(block: Reconstructed, collection: str, chosen: Flags) -> dict[str, Any]:
+    import awkward as ak
+
     offsets = np.concatenate([[0], np.cumsum(block.count(chosen))])
     index = ak.index.Index64(offsets)
     made = {}
@@ -161,6 +168,8 @@ def _make_counters_unsigned(path: Path) -> None:
     "nMuon/i") and the flag fIsUnsigned of its TLeafI (ROOT's TLeaf streamer: fLen, fLenType,
     fOffset, then fIsRange, fIsUnsigned). Counts are not negative, so the content is the same.
     """
+    import uproot
+
     with uproot.open(path) as file:
         key = file.key("Events")
         start, length = key.fSeekKey, key.fNbytes

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import uproot
 import yaml
 
 from higgsdemo.errors import UsageError
@@ -60,6 +59,8 @@ def prepare(folder: Path, names: Iterable[str]) -> None:
 
 
 def _is_ours(path: Path) -> bool:
+    import uproot
+
     try:
         if path.suffix == ".root":
             with uproot.open(path) as file:

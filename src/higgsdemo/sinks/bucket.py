@@ -48,7 +48,7 @@ class BucketSink(Closing):
         patience: Patience,
         uploads: Rate | None = None,
     ) -> None:
-        """Use `store`, an `obstore.store.ObjectStore`; see `sinks.stores`."""
+        """Use `store`, an `obstore.store.ObjectStore`; see `storage.buckets`."""
         self._uploads = uploads
         self._store = store
         self._prefix = f"{prefix}/" if prefix else ""

@@ -73,7 +73,7 @@ def _open_folder(url: str, access: Access, patience: Patience) -> Sink:
 
 def _open_bucket(url: str, access: Access, patience: Patience) -> Sink:
     from higgsdemo.sinks.bucket import BucketSink
-    from higgsdemo.sinks.stores import bucket_store
+    from higgsdemo.storage.buckets import bucket_store
 
     bucket, prefix = bucket_and_key(url)
     if not bucket:

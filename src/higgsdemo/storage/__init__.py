@@ -7,13 +7,14 @@ from higgsdemo.storage.access import Access
 from higgsdemo.storage.door import SCHEMES, open_source
 from higgsdemo.storage.local import LocalSource
 from higgsdemo.storage.ranges import coalesce
-from higgsdemo.storage.source import Closing, Range, ReadsAhead, Source
+from higgsdemo.storage.source import Closing, HasPath, Range, ReadsAhead, Source
 from higgsdemo.storage.urls import has_secret, redact
 
 __all__ = [
     "SCHEMES",
     "Access",
     "Closing",
+    "HasPath",
     "LocalSource",
     "Range",
     "ReadsAhead",

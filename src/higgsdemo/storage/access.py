@@ -47,7 +47,8 @@ class Access:
 
     `connections` caps the requests open at once; `stall_s` is how long a transfer may be without
     a byte, `connect_s` how long a connection may take; a request is tried `tries` times, with
-    pauses that double from `pause_s` to `longest_pause_s`, half of each random;
+    pauses that double from `pause_s` to `longest_pause_s`, half of each random; `hung_s` is how
+    long one read of a local file, which may lie on a network disk, may take in a worker;
     `download_bytes_per_second` bounds what this process reads, `upload_bytes_per_second` what it
     writes; `stagger_s`: the first request waits a random part of it, so that a thousand jobs do
     not begin in one instant.
@@ -68,6 +69,7 @@ class Access:
     pause_s: float = 0.25
     longest_pause_s: float = 20.0
     stagger_s: float = 0.0
+    hung_s: float = 300.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Access:
@@ -89,6 +91,7 @@ class Access:
             connections=max(1, int(_number(found, "HIGGSDEMO_CONNECTIONS", cls.connections))),
             stall_s=_number(found, "HIGGSDEMO_STALL_S", cls.stall_s) or cls.stall_s,
             stagger_s=_number(found, "HIGGSDEMO_STAGGER_S", cls.stagger_s),
+            hung_s=_number(found, "HIGGSDEMO_HUNG_READ_S", cls.hung_s) or cls.hung_s,
         )
 
     @functools.cached_property

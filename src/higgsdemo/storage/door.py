@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from higgsdemo.errors import UsageError, nearest
-from higgsdemo.storage.access import Access
+from higgsdemo.storage.access import Access, StageIn
 from higgsdemo.storage.local import LocalSource
 from higgsdemo.storage.source import Source
 from higgsdemo.storage.urls import normalise, redact, scheme_of
@@ -27,14 +29,17 @@ def open_source(
     checksum: str | None = None,
     size_bytes: int | None = None,
     replicas: Sequence[str] = (),
+    whole: bool = False,
     access: Access | None = None,
 ) -> Source:
     """Open the bytes behind a local path or a URL.
 
-    Files elsewhere are streamed, or staged in first where `Access.stage_in` says so. `size_bytes`
-    and `checksum` (``adler32:1a2b3c4d``) are those of the catalogue: a remote file of another
-    size is refused, a staged one of another checksum too. `replicas` are further copies, tried in
-    this order where one fails. `access` is the environment's unless given.
+    Files elsewhere are streamed, or staged in first where `Access.stage_in` says so, or who asks
+    needs a `whole` file: then in the folder for temporary files (TMPDIR), and the source has a
+    `path`, good as long as it is open. `size_bytes` and `checksum` (``adler32:1a2b3c4d``) are
+    those of the catalogue: a remote file of another size is refused, a staged one of another
+    checksum too. `replicas` are further copies, tried in this order where one fails. `access` is
+    the environment's unless given.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def open_source(
         from higgsdemo.storage.replicas import ReplicatedSource
 
         one = functools.partial(
-            open_source, checksum=checksum, size_bytes=size_bytes, access=access
+            open_source, checksum=checksum, size_bytes=size_bytes, whole=whole, access=access
         )
         return ReplicatedSource([os.fspath(url), *replicas], one)
     text = normalise(os.fspath(url))
@@ -73,6 +78,10 @@ def open_source(
 
     chosen = access or Access.from_environment()
     remote, pool = opener(text, chosen), wire(chosen).pool
+    if chosen.stage_in is None and whole:
+        import tempfile
+
+        chosen = dataclasses.replace(chosen, stage_in=StageIn(Path(tempfile.gettempdir())))
     if chosen.stage_in is None:
         return RemoteSource(remote, chosen, pool, size_bytes=size_bytes)
     from higgsdemo.storage.stage import StagedSource

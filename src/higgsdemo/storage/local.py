@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 
 from higgsdemo.errors import InputError, TaskError, TransientError
+from higgsdemo.storage.hung import local_read
 from higgsdemo.storage.ranges import coalesce
 from higgsdemo.storage.source import Closing, Range
 
@@ -42,8 +43,9 @@ class LocalSource(Closing):
         self._descriptor = -1
         try:
             # O_NONBLOCK: opening a FIFO must not wait for a writer.
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            status = os.fstat(self._descriptor)
+            with local_read(self.url):
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                status = os.fstat(self._descriptor)
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
             self.close()
             raise _explain(error, self.url) from error
@@ -58,6 +60,14 @@ class LocalSource(Closing):
                 where=self.url,
                 hint="copy what it gives into a file",
             )
+
+    @property
+    def path(self) -> str:
+        """A path of the file, for other programs; good until it is closed, also of a nameless one.
+
+        The descriptor's, so it is the file that was opened, whatever its name means by now.
+        """
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
 
     def read(self, ranges: Sequence[Range]) -> list[bytes | memoryview]:
         """Return the bytes of each range, see `Source.read`."""
@@ -81,7 +91,8 @@ class LocalSource(Closing):
         position = start
         while position < stop:  # pread may give less than asked: a signal, or over 2 GiB
             try:
-                part = os.pread(self._descriptor, stop - position, position)
+                with local_read(self.url):
+                    part = os.pread(self._descriptor, stop - position, position)
             except OSError as error:
                 raise _explain(error, self.url) from error
             self.requests += 1

@@ -29,11 +29,15 @@ TAIL_MIN, TAIL_MAX = 4 * 1024, 256 * 1024
 
 @dataclass(frozen=True)
 class Head:
-    """What opening a file told: size in bytes, its first bytes, checksums of the whole."""
+    """What opening a file told: size in bytes, its first bytes, checksums of the whole.
+
+    `tag` is another one once the file is another one (an ETag, a time), where the server says.
+    """
 
     size: int
     data: Raw = b""
     checksums: tuple[str, ...] = ()
+    tag: str | None = None
 
 
 class Remote(Protocol):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from higgsdemo.errors import CredentialsError, InputError, TaskError, TransientError
-from higgsdemo.storage.source import Closing, Range, ReadsAhead, Source
+from higgsdemo.storage.source import Closing, HasPath, Range, ReadsAhead, Source
 from higgsdemo.storage.urls import origin
 
 # The header of a ROOT file is in it, with the UUID it got when it was written: copies share it.
@@ -48,6 +48,12 @@ class ReplicatedSource(Closing):
     def requests(self) -> int:
         """Requests made so far, to all copies."""
         return self._spent_requests + self._source.requests
+
+    @property
+    def path(self) -> str:
+        """The path of the copy in use; of whole files only."""
+        assert isinstance(self._source, HasPath)
+        return self._source.path
 
     def read(self, ranges: Sequence[Range]) -> list[bytes | memoryview]:
         """Return the bytes of each range, see `Source.read`."""

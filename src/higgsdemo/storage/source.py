@@ -69,6 +69,16 @@ class ReadsAhead(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPath(Protocol):
+    """A source that is a file on this machine: a local one, or one that was staged in."""
+
+    @property
+    def path(self) -> str:
+        """Where another program may open it, as long as the source is open."""
+        ...
+
+
 class Closing:
     """The context-manager part of what has a `close`."""
 

@@ -56,6 +56,13 @@ class StagedSource(Closing):
             raise
         self.size = self._local.size
 
+    @property
+    def path(self) -> str:
+        """A path of the copy, for other programs; it is gone when the source is closed."""
+        if self._local is None:
+            raise ValueError(f"{self.url} is closed")
+        return self._local.path
+
     def read(self, ranges: Sequence[Range]) -> list[bytes | memoryview]:
         """Return the bytes of each range, see `Source.read`."""
         if self._local is None:

@@ -67,7 +67,8 @@ class WebFile:
         """Read the first `count` bytes, and with them size and identity of the file."""
         data, headers = self._range(0, count)
         assert self._size is not None
-        return Head(self._size, data, checksums(headers))
+        tag = headers.get("etag") or headers.get("last-modified")
+        return Head(self._size, data, checksums(headers), tag)
 
     def plan(self, ranges: Sequence[Range]) -> list[list[Range]]:
         """Group ranges into requests: one span each, as object stores want it."""
@@ -101,7 +102,7 @@ class WebFile:
                 raise PassingError(f"the connection ended after {at} of {size} bytes")
             return True
 
-        self._get({}, take)
+        self._get({}, take, size)
 
     def _range(self, start: int, stop: int) -> tuple[bytearray, Mapping[str, str]]:
         """Read [start, stop), or as much of it as there is when the size is not known yet."""
@@ -122,15 +123,18 @@ class WebFile:
         asked = {"Range": f"bytes={start}-{stop - 1}"}
         if self._etag and not self._etag.startswith("W/"):
             asked["If-Match"] = self._etag
-        return self._get(asked, take)
+        return self._get(asked, take, stop - start)
 
     def _get(
-        self, asked: Mapping[str, str], take: Callable[[http.client.HTTPResponse], T | Reply]
+        self,
+        asked: Mapping[str, str],
+        take: Callable[[http.client.HTTPResponse], T | Reply],
+        size: int,
     ) -> T:
         """Ask with the best credentials there are."""
         renewed = False
         while True:
-            answer = self._follow(asked, take)
+            answer = self._follow(asked, take, size)
             if not isinstance(answer, Reply):
                 return answer
             if not renewed and self._at != self._url and 400 <= answer.status < 500:
@@ -142,14 +146,17 @@ class WebFile:
                 raise refusal(answer, self.shown, hint=self._signer.hint)
 
     def _follow(
-        self, asked: Mapping[str, str], take: Callable[[http.client.HTTPResponse], T | Reply]
+        self,
+        asked: Mapping[str, str],
+        take: Callable[[http.client.HTTPResponse], T | Reply],
+        size: int,
     ) -> T | Reply:
         """Ask where redirects lead."""
         for _ in range(_HOPS + 1):
             headers = {"Accept-Encoding": "identity", **asked}
             if origin(self._at) == origin(self._url):  # nobody else sees our keys
                 headers |= self._signer.headers(self._at)
-            answer = self._wire.get(self._at, headers, take)
+            answer = self._wire.get(self._at, headers, take, size)
             if not isinstance(answer, Reply) or answer.status not in _MOVED:
                 return answer
             to = answer.headers.get("location")

@@ -7,6 +7,7 @@ and a status, `Retry-After`, a wrong `Content-Range` and a silent connection are
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import random
@@ -16,19 +17,26 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import higgsdemo
 from higgsdemo.errors import CredentialsError, UsageError
 from higgsdemo.storage.access import Access
+from higgsdemo.storage.hung import within
 from higgsdemo.storage.patience import PassingError, Rate
 from higgsdemo.storage.urls import origin, redact
 
 T = TypeVar("T")
 BLOCK_BYTES = 1024 * 1024
+SLOWEST = 10e3  # bytes a second: a transfer that is slower than this in all is given up
 CONNECT_TRIES = 3  # a host that cannot be reached is given up earlier than one that is busy
 _GRID_AUTHORITIES = "/etc/grid-security/certificates"
+
+
+class _IdleClosedError(Exception):
+    """The server had closed a connection that we kept."""
 
 
 class Wire:
@@ -49,42 +57,63 @@ class Wire:
         url: str,
         headers: Mapping[str, str],
         take: Callable[[http.client.HTTPResponse], T],
+        size: int = 0,
     ) -> T:
         """Send a GET and return what `take` makes of the answer, whatever its status.
 
-        Raises PassingError where the connection fails, CredentialsError where the host cannot be
-        trusted. A connection of which `take` did not read everything is not used again.
+        `size` is how many bytes are asked for, about. Raises PassingError where the connection
+        fails or is hopelessly slow, CredentialsError where the host cannot be trusted. A
+        connection of which `take` did not read everything is not used again.
         """
         self._stagger()
         with self._slots:
-            fresh = False
             while True:
                 connection, fresh = self._connection(url)
-                try:
-                    response = self._ask(connection, url, headers)
-                    break
-                except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError) as error:
-                    connection.close()
-                    if fresh:
-                        raise PassingError(f"the connection broke: {_said(error)}") from error
-                    # It was idle, and the server closed it meanwhile: that is no failure.
-                except (TimeoutError, OSError, http.client.HTTPException) as error:
-                    connection.close()
-                    raise self._passing(error) from error
-            try:
-                taken = take(response)
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                raise self._passing(error) from error
-            except BaseException:
-                connection.close()
-                raise
-            if response.isclosed() and not response.will_close:
-                with self._lock:
-                    self._idle.setdefault(origin(url), []).append(connection)
-            else:
-                connection.close()
-            return taken
+                with within(self._longest(size), partial(_shut, connection.sock)) as limit:
+                    try:
+                        return self._once(connection, url, headers, take, fresh)
+                    except _IdleClosedError:
+                        continue
+                    except PassingError as error:
+                        if not limit.over:
+                            raise
+                        why = f"{size} bytes did not come in {limit.seconds:.0f} s"
+                        raise PassingError(why) from error
+
+    def _once(
+        self,
+        connection: http.client.HTTPConnection,
+        url: str,
+        headers: Mapping[str, str],
+        take: Callable[[http.client.HTTPResponse], T],
+        fresh: bool,
+    ) -> T:
+        """Ask over one connection, and keep it if nothing is left in it."""
+        try:
+            response = self._ask(connection, url, headers)
+        except (http.client.RemoteDisconnected, ConnectionError, BrokenPipeError) as error:
+            connection.close()
+            if fresh:
+                raise PassingError(f"the connection broke: {_said(error)}") from error
+            # It was idle, and the server closed it meanwhile: that is no failure.
+            raise _IdleClosedError from error
+        except (TimeoutError, OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._passing(error) from error
+        try:
+            taken = take(response)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._passing(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        if response.isclosed() and not response.will_close:
+            with self._lock:
+                self._idle.setdefault(origin(url), []).append(connection)
+        else:
+            connection.close()
+        return taken
 
     def fill(self, response: http.client.HTTPResponse, view: memoryview) -> int:
         """Read the body into `view` until it is full or the body ends; return how many came."""
@@ -107,6 +136,12 @@ class Wire:
                 for connection in connections:
                     connection.close()
             self._idle.clear()
+
+    def _longest(self, size: int) -> float:
+        """Return how long an answer of so many bytes may take, s."""
+        limit = self.access.download_bytes_per_second
+        share = SLOWEST if limit is None else min(SLOWEST, limit / (2 * self.access.connections))
+        return 2 * self.access.stall_s + size / share  # a stall is told as one
 
     def _stagger(self) -> None:
         if self._started or not self.access.stagger_s:
@@ -194,6 +229,13 @@ class Wire:
         if isinstance(error, TimeoutError):
             return PassingError(f"no byte came for {self.access.stall_s:g} s")
         return PassingError(f"the connection broke: {_said(error)}")
+
+
+def _shut(connection: socket.socket | None) -> None:
+    """End a connection under who reads from it; one with TLS too, without its last words."""
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _said(error: Exception) -> str:

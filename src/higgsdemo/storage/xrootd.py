@@ -56,7 +56,7 @@ class XrootdFile:
         status, stat = file.stat(timeout=timeout)
         self._check(status, "cannot read the input")
         self._file, self._size = file, int(stat.size)
-        return Head(self._size)
+        return Head(self._size, tag=f"{stat.modtime}")
 
     def checksum(self) -> str | None:
         """Return the checksum that the server has, `adler32:...` as a rule; None if it has none."""

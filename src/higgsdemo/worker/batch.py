@@ -16,6 +16,7 @@ from higgsdemo.errors import Cause, HiggsdemoError, InputError, TaskError
 from higgsdemo.model import Failure, Result, Task
 from higgsdemo.worker.blocks import read_tasks
 from higgsdemo.worker.delivery import deliver, delivered, say_failure
+from higgsdemo.worker.patience import Watched
 from higgsdemo.worker.settings import EXIT_CODES
 from higgsdemo.worker.task import attempt, writable
 
@@ -40,8 +41,9 @@ def run_batch(folder: Path, index: int, sinks: Sequence[str], run_id: str) -> in
         sys.stderr.write(f"{refused}: {error}\n")
         return EXIT_CODES[refused]
     met: set[Cause] = set()
+    watched = Watched(lambda failure: _tell_failure(failure, sinks, run_id))
     for task in left:
-        cause = _run(task, sinks, run_id)
+        cause = _run(task, watched, sinks, run_id)
         if cause in _AT_ONCE:
             return EXIT_CODES[cause]
         if cause is not None:
@@ -49,10 +51,19 @@ def run_batch(folder: Path, index: int, sinks: Sequence[str], run_id: str) -> in
     return next((EXIT_CODES[cause] for cause in _ORDER if cause in met), 0)
 
 
-def _run(task: Task, sinks: Sequence[str], run_id: str) -> Cause | None:
+def _tell_failure(failure: Failure, sinks: Sequence[str], run_id: str) -> None:
+    say_failure(failure)
+    deliver(failure, sinks, run_id)
+    sys.stderr.flush()
+
+
+def _run(task: Task, watched: Watched, sinks: Sequence[str], run_id: str) -> Cause | None:
     """Run and deliver one task; return the cause if it failed, or could not be delivered."""
     began = time.monotonic()
+    watched.task = task
     outcome = writable(task, attempt(task))
+    with watched.speaking:
+        watched.task = None
     if isinstance(outcome, Failure):
         sys.stderr.write(f"failed: {task.label}\n")
         say_failure(outcome)

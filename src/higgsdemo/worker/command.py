@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 from higgsdemo.errors import Cause, TaskError
-from higgsdemo.model import Failure, Task
+from higgsdemo.model import Failure, Result, Task
 from higgsdemo.worker.delivery import deliver, say_failure
+from higgsdemo.worker.patience import Watched
 from higgsdemo.worker.settings import EXIT_CODES, TOLD_TO_END
 from higgsdemo.worker.task import attempt, writable
 
@@ -63,7 +64,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run_one(path: Path, sinks: list[str], run_id: str) -> int:
     task = Task.from_json(json.loads(path.read_text()))
+    watched = Watched(lambda failure: _tell(failure, sinks, run_id))
+    watched.task = task
     outcome = writable(task, attempt(task))
+    with watched.speaking:
+        watched.task = None
+        return _tell(outcome, sinks, run_id)
+
+
+def _tell(outcome: Result | Failure, sinks: list[str], run_id: str) -> int:
+    """Deliver or print what became of the only task; return the exit status."""
     refusal = deliver(outcome, sinks, run_id) if sinks else None
     if not sinks or refusal is not None:  # the job's log is then the last resort
         sys.stdout.write(json.dumps(outcome.to_json()) + "\n")

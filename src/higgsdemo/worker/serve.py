@@ -8,7 +8,8 @@ import queue
 import threading
 from multiprocessing.connection import Connection
 
-from higgsdemo.model import Result, Task
+from higgsdemo.model import Failure, Result, Task
+from higgsdemo.worker.patience import Watched
 from higgsdemo.worker.task import attempt, writable
 
 
@@ -26,12 +27,18 @@ def serve(connection: Connection) -> None:
             except (EOFError, OSError):
                 os._exit(0)
 
-    threading.Thread(target=listen, daemon=True).start()
-    while True:
-        task = tasks.get()
-        outcome = writable(task, attempt(task))
+    def tell(outcome: Result | Failure) -> None:
         kind = "result" if isinstance(outcome, Result) else "failure"
         try:
             connection.send_bytes(json.dumps({kind: outcome.to_json()}).encode())
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    watched = Watched(tell)
+    while True:
+        task = watched.task = tasks.get()
+        outcome = writable(task, attempt(task))
+        with watched.speaking:
+            watched.task = None
+            tell(outcome)

@@ -35,7 +35,8 @@ def run_task(task: Task) -> Result:
     began, cpu = time.time(), time.process_time()
     workflow = workflows.load(task.workflow)
     with contextlib.ExitStack() as stack:
-        sources = [stack.enter_context(_open(file)) for file in task.files]
+        whole = workflows.needs_files(workflow)
+        sources = [stack.enter_context(_open(file, whole)) for file in task.files]
         _check_planned(task, sum(source.size for source in sources), None)
         output = workflow.process(task, sources)
         _check_planned(task, None, output.events)
@@ -46,7 +47,7 @@ def run_task(task: Task) -> Result:
         version=workflow.version,
         files=len(task.files),
         output=output,
-        provenance={**_place(), "started": began},
+        provenance={**place(), "started": began},
         counters={
             "wall_s": time.time() - began,
             "cpu_s": time.process_time() - cpu,
@@ -55,11 +56,15 @@ def run_task(task: Task) -> Result:
     )
 
 
-def _open(file: TaskFile) -> Source:
+def _open(file: TaskFile, whole: bool) -> Source:
     from higgsdemo import storage
 
     return storage.open_source(
-        file.url, checksum=file.checksum, size_bytes=file.size_bytes, replicas=file.replicas
+        file.url,
+        checksum=file.checksum,
+        size_bytes=file.size_bytes,
+        replicas=file.replicas,
+        whole=whole,
     )
 
 
@@ -88,26 +93,27 @@ def attempt(task: Task) -> Result | Failure:
     try:
         return run_task(task)
     except TaskError as error:
-        return Failure(task.id, error.cause, str(error), None, _place())
+        return Failure(task.id, error.cause, str(error), None, place())
     except MemoryError as error:
         message = f"out of memory: {error}"
-        return Failure(task.id, Cause.RESOURCES, message, traceback.format_exc(), _place())
+        return Failure(task.id, Cause.RESOURCES, message, traceback.format_exc(), place())
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE):
             return _bug(task, error)
-        return Failure(task.id, Cause.TRANSIENT, str(error), traceback.format_exc(), _place())
+        return Failure(task.id, Cause.TRANSIENT, str(error), traceback.format_exc(), place())
     except HiggsdemoError as error:  # the plan is wrong: no other attempt can do better
-        return Failure(task.id, Cause.BUG, str(error), None, _place())
+        return Failure(task.id, Cause.BUG, str(error), None, place())
     except Exception as error:  # noqa: BLE001 - a bug is told with its traceback, whatever it is
         return _bug(task, error)
 
 
 def _bug(task: Task, error: Exception) -> Failure:
     message = f"{type(error).__name__}: {error}"
-    return Failure(task.id, Cause.BUG, message, traceback.format_exc(), _place())
+    return Failure(task.id, Cause.BUG, message, traceback.format_exc(), place())
 
 
-def _place() -> dict[str, Any]:
+def place() -> dict[str, Any]:
+    """Return where this process runs: the provenance of a failure."""
     return {
         "host": platform.node(),
         "process": os.getpid(),

@@ -34,7 +34,9 @@ class Option:
 class Workflow(Protocol):
     """What is done to the events of a task.
 
-    `version` is part of every result: raise it when the numbers can change.
+    `version` is part of every result: raise it when the numbers can change. One that hands
+    files to another program, rather than reading columns, says `needs_files = True`: then files
+    elsewhere are staged in, and each source has a `path`.
     """
 
     @property
@@ -130,6 +132,11 @@ def _checked(workflow: str, name: str, option: Option, value: str) -> str:
         return option.parser(value)
     except ValueError as error:
         raise UsageError(what, why=str(error), hint=option.help or None) from error
+
+
+def needs_files(workflow: Workflow) -> bool:
+    """Whether its sources must be files on this machine, see `Workflow`."""
+    return bool(getattr(workflow, "needs_files", False))
 
 
 def _origin(entry: EntryPoint) -> str:

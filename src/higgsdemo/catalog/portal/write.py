@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from higgsdemo.catalog.names import is_url, logical_name
 from higgsdemo.catalog.schema import FileEntry, SampleEntry
 from higgsdemo.errors import UsageError
 from higgsdemo.model.sample import InputFile, Sample, SampleSet
@@ -76,6 +77,13 @@ def _sample(sample: Sample) -> dict[str, Any]:
 
 def _file(file: InputFile) -> dict[str, Any]:
     values = {key: getattr(file, key) for key in FileEntry.model_fields} | {
-        "replicas": list(file.replicas) or None
+        "replicas": list(file.replicas) or None,
+        "name": None if _says_name(file) else file.name,
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _says_name(file: InputFile) -> bool:
+    """Whether the place of a file says its logical name."""
+    said = logical_name(file.url, "/") if is_url(file.url) else file.url
+    return file.name == said or Path(file.url).is_absolute()

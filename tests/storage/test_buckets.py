@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from higgsdemo.errors import CredentialsError, UsageError
-from higgsdemo.sinks.stores import bucket_store
 from higgsdemo.storage.access import Access
+from higgsdemo.storage.buckets import bucket_store
 
 pytest.importorskip("obstore")
 

@@ -1,0 +1,236 @@
+"""`samples download` and `samples upload`: whole sample sets to where they are needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from higgsdemo import catalog
+from higgsdemo.cli.console import err, out, print_json
+from higgsdemo.cli.options import AsJson
+from higgsdemo.cli.samples import SetSpec
+from higgsdemo.cli.storing import Storing, storage_options
+from higgsdemo.display.progress import duration
+from higgsdemo.display.tables import number, size
+from higgsdemo.display.transfer import TransferProgress
+from higgsdemo.errors import HiggsdemoError, TaskError, UsageError
+from higgsdemo.model import InputFile, SampleSet
+from higgsdemo.transfer import Download, Item, Outcome, Survey, copied_set, items_of
+from higgsdemo.transfer.download import check_space
+
+_NAMED = 10  # failed files named; all of them with --json
+
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", "-f", metavar="KEY=GLOB", help="Only samples that match."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N files of each sample.")]
+Streams = Annotated[int, typer.Option(min=1, max=64, help="Transfers at once.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and end.")]
+
+
+@storage_options
+def download(
+    samples: SetSpec,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Folder for the files.", show_default="name of the set"),
+    ] = None,
+    filters: Filters = None,
+    limit: Limit = None,
+    streams: Streams = 8,
+    over_http: Annotated[
+        bool, typer.Option("--http", help="From the portal by http, not by root (XRootD).")
+    ] = False,
+    server: Annotated[
+        str | None, typer.Option(help="The portal.", show_default="CERN Open Data")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    *,
+    storage: Storing,
+) -> None:
+    """Download a sample set into a folder that `run` takes, verified.
+
+    From anywhere: http(s), root, s3, gs, local files; the lists, sizes and checksums of built-in
+    sets come from the CERN Open Data portal. Stopped or killed at any moment, the same command
+    goes on where it was. A file gets its name once size and checksum are right. Exit status 1 if
+    a file is missing at the end.
+
+    [bold]Examples[/]
+
+      higgsdemo samples download nanoaod-2012 --output data
+      higgsdemo samples download my-samples.yaml --filter year=2012 --dry-run
+    """
+    chosen = _chosen(samples, filters, limit, over_http=over_http, server=server)
+    folder = (output or Path(chosen.name)).expanduser()
+    _refuse_other_set(folder, chosen)
+    access = dataclasses.replace(storage.access(), connections=streams, stage_in=None)
+    items = items_of(chosen)
+    work = Download(items, folder, access, streams=streams)
+    with err.status("looking at what is there"):
+        survey = work.survey()
+    if dry_run:
+        _tell_plan(survey, folder, as_json=as_json)
+        check_space(survey, folder)
+        return
+    try:
+        with TransferProgress(err) as progress:
+            outcome = work.run(survey, progress.watch)
+    except KeyboardInterrupt:
+        err.print("interrupted: what came is kept; the same command goes on from there")
+        raise
+    if outcome.complete:
+        _write(chosen, items, folder, outcome)
+    _tell(outcome, str(folder), str(folder) if outcome.complete else None, as_json=as_json)
+
+
+def _chosen(
+    spec: str, filters: list[str] | None, limit: int | None, *, over_http: bool, server: str | None
+) -> SampleSet:
+    """Return the set, with what the portal knows of its records."""
+    wanted = catalog.filter_set(catalog.load_set(spec), filters or [], None)
+    asked = [
+        sample
+        for sample in wanted.samples
+        if sample.record is not None
+        and (over_http or not all(file.checksum for file in sample.files) or not sample.files)
+    ]
+    if asked:
+        wanted = _with_portal(wanted, over_http=over_http, server=server)
+    return catalog.filter_set(wanted, [], limit)
+
+
+def _with_portal(wanted: SampleSet, *, over_http: bool, server: str | None) -> SampleSet:
+    from higgsdemo.catalog import portal
+
+    try:
+        with err.status("asking the portal"):
+            return portal.fetch_set(
+                wanted,
+                portal=portal.Portal() if server is None else portal.Portal(server),
+                protocol="http" if over_http else "root",
+            )
+    except HiggsdemoError as error:
+        if over_http or not all(sample.files for sample in wanted.samples):
+            raise
+        err.print(
+            f"[yellow]without the checksums of the portal[/]: {escape(error.why or error.what)}"
+        )
+        return wanted
+
+
+def _refuse_other_set(folder: Path, chosen: SampleSet) -> None:
+    listed = folder / "samples.yaml"
+    if listed.exists() and (there := catalog.load_set(listed).name) != chosen.name:
+        raise UsageError(
+            "the folder holds another sample set",
+            why=f"it is {there!r}, not {chosen.name!r}",
+            where=str(listed),
+            hint="name another folder with --output",
+        )
+
+
+def _write(chosen: SampleSet, items: Sequence[Item], folder: Path, outcome: Outcome) -> Path:
+    """Write the folder's samples.yaml: numbers, logical names and checksums of the copies."""
+    from higgsdemo.catalog import portal
+
+    def place(item: Item) -> InputFile:
+        return dataclasses.replace(
+            item.file,
+            url=item.path,
+            size_bytes=(folder / item.path).stat().st_size,
+            checksum=outcome.checksums.get(item.path, item.file.checksum),
+            replicas=(),
+        )
+
+    copied = copied_set(chosen, items, place)
+    return portal.write_set(copied, folder / "samples.yaml", overwrite=True)
+
+
+def _tell_plan(survey: Survey, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "folder": str(folder),
+                "bytes": survey.bytes,
+                "needed_bytes": survey.needed_bytes,
+                "free_bytes": survey.free_bytes,
+                "present": [item.path for item in survey.present],
+                "todo": [
+                    {"path": item.path, "url": item.file.url, "bytes": bytes_}
+                    for item, bytes_ in survey.todo
+                ],
+                "failed": _failures(survey.failed),
+            }
+        )
+        return
+    by_sample: dict[str, list[int]] = {}
+    for item, bytes_ in survey.todo:
+        by_sample.setdefault(item.sample, []).append(bytes_)
+    for name, sizes in by_sample.items():
+        out.print(f"{escape(name)}: {number(len(sizes))} files, {size(sum(sizes))}")
+    out.print(
+        f"to download into {escape(str(folder))}: {number(len(survey.todo))} files; "
+        f"{number(len(survey.present))} are there; "
+        f"{size(survey.needed_bytes)} of disk needed, {size(survey.free_bytes)} free"
+    )
+    _tell_failures(survey.failed)
+
+
+def _failures(failed: Sequence[tuple[Item, TaskError]]) -> list[dict[str, Any]]:
+    return [
+        {"path": item.path, "url": error.where, "cause": error.cause, "message": str(error)}
+        for item, error in failed
+    ]
+
+
+def _tell_failures(failed: Sequence[tuple[Item, TaskError]]) -> None:
+    for item, error in failed[:_NAMED]:
+        err.print(f"[red]{escape(item.path)}[/]: {escape(str(error))}")
+    if len(failed) > _NAMED:
+        err.print(f"and {len(failed) - _NAMED} more: all of them with --json")
+
+
+def _tell(outcome: Outcome, where: str, runnable: str | None, *, as_json: bool) -> None:
+    """Say what came of it, and the command that goes on; exit status 1 if it is not complete."""
+    if as_json:
+        print_json(
+            {
+                "where": where,
+                "complete": outcome.complete,
+                **{
+                    key: getattr(outcome, key)
+                    for key in ("files", "bytes", "present", "moved", "bytes_moved", "unverified")
+                },
+                "seconds": round(outcome.seconds, 3),
+                "failed": _failures(outcome.failed),
+                "next": None if runnable is None else f"higgsdemo run {runnable}",
+            }
+        )
+    else:
+        _tell_failures(outcome.failed)
+        rate = size(outcome.bytes_moved / max(outcome.seconds, 1e-3))
+        out.print(
+            f"{escape(where)}: {number(outcome.moved)} files came, {size(outcome.bytes_moved)} in "
+            f"{duration(outcome.seconds)} ({rate}/s); {number(outcome.present)} were there"
+        )
+        if outcome.unverified:
+            out.print(
+                f"[yellow]of {number(outcome.unverified)} files nobody knows a checksum[/]: "
+                "their sizes are right"
+            )
+        if runnable is not None:
+            out.print(f"what comes next: higgsdemo run {escape(runnable)}")
+    if not outcome.complete:
+        if not as_json:
+            err.print(
+                f"[bold red]{number(len(outcome.failed))} of {number(outcome.files)} files are "
+                "missing[/]: the same command tries them again"
+            )
+        raise typer.Exit(1)

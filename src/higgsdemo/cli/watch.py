@@ -1,0 +1,101 @@
+"""`watch`: a run as it goes, in a terminal or a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from higgsdemo.cli.following import follow
+from higgsdemo.cli.gathering import Gathering
+from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
+from higgsdemo.errors import UsageError
+from higgsdemo.ledger import RunDirectory, open_run, run_names
+from higgsdemo.monitor import Monitor, View
+
+AnyRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Name of the run, or the path of its folder.",
+        show_default="the newest",
+        autocompletion=complete_run,
+    ),
+]
+Sinks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sink",
+        metavar="URL",
+        help="Collect from here meanwhile: redis://HOST:PORT/DB, s3://BUCKET/PREFIX, ... "
+        "(see: higgsdemo collect). Repeat it where workers deliver to several.",
+    ),
+]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        min=0.05,
+        metavar="SECONDS",
+        help="How often it shows news.",
+        show_default="0.25 in a terminal, else 5",
+    ),
+]
+Once = Annotated[bool, typer.Option("--once", help="Show how it is now, and end.")]
+
+
+def watch(
+    name: AnyRun = None,
+    sinks: Sinks = None,
+    every: Every = None,
+    once: Once = False,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a run until every task has ended: tasks, rates, failures, the spectrum as it grows.
+
+    One screen in a terminal, a line at a time in a pipe, JSON lines with --json. Ctrl-C ends the
+    watching, not the run. Exit status 0 if the run is complete, 1 if tasks are missing.
+
+    [bold]Examples[/]
+
+      higgsdemo watch
+      higgsdemo watch h4l-20261123-201500 --sink redis://bus:6379
+      higgsdemo watch --json | jq .rates.events_per_s
+    """
+    made = find_run(runs, name)
+    with contextlib.ExitStack() as stack:
+        gathering = stack.enter_context(Gathering(made, sinks)) if sinks else None
+        monitor = stack.enter_context(Monitor(made))
+
+        def notes(view: View) -> list[str]:
+            if gathering is not None:
+                gathering.check()
+                return gathering.notes
+            return _idle(made, view)
+
+        view = follow(monitor, as_json=as_json, every_s=every, once=once, notes=notes)
+        if gathering is not None:
+            gathering.check()
+    if not view.complete:
+        raise typer.Exit(1)
+
+
+def find_run(runs: Path, name: str | None) -> RunDirectory:
+    """Return the run of this name, or the newest; UsageError, with the nearest names, if none."""
+    if name is not None:
+        return open_run(runs, name)
+    known = run_names(runs)
+    if not known:
+        raise UsageError(
+            "there is no run yet", where=str(runs), hint="start one: higgsdemo run FOLDER"
+        )
+    return open_run(runs, known[-1])
+
+
+def _idle(made: RunDirectory, view: View) -> list[str]:
+    """Say that nobody works on a run which has not ended."""
+    if view.ended or made.driven is not False:
+        return []
+    return [f"nobody works on this run now; go on with it: higgsdemo resume {made.id}"]

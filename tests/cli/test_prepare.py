@@ -1,0 +1,107 @@
+"""`prepare` and `cleanup`, where what is said is wrong or a cluster does not answer."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clusters.conftest import scripted
+from tests.clusters.scripted_api import Reply, ScriptedApi, kubeconfig, refused
+
+__all__ = ["scripted"]
+Higgsdemo = Callable[..., Any]
+
+
+def contexts(folder: Path, **servers: str) -> str:
+    parts = [kubeconfig(server, name, {"token": "t"}) for name, server in servers.items()]
+    merged = {**parts[0]}
+    for key in ("clusters", "users", "contexts"):
+        merged[key] = [each for part in parts for each in part[key]]
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(merged))
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["prepare", "cleanup"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no cluster is named"),
+        (["--clusters", ","], "--clusters names no cluster"),
+        (["--clusters", "one,tow"], "there is no context 'tow'"),
+        (["--clusters", "one", "--cluster", "two"], "'two' is none of --clusters"),
+        (["--cluster", "one", "--namespace", "Not_one"], "not the name of a namespace"),
+        (["--cluster", "one", "--kubeconfig", "/absent"], "there is no kubeconfig"),
+        (["--dataset-mapping", "m.json", "--clusters", "one"], "exclude each other"),
+        (["--dataset-mapping", "m.json", "--cluster", "five"], "no cluster 'five'"),
+        (["--dataset-mapping", "absent.json"], "cannot read the dataset mapping"),
+    ],
+)
+def test_wrong_words(
+    higgsdemo: Higgsdemo, tmp_path: Path, command: str, words: list[str], said: str
+) -> None:
+    made = contexts(tmp_path, one="http://127.0.0.1:9", two="http://127.0.0.1:9")
+    (tmp_path / "m.json").write_text('[{"datasets": []}]')
+    told = [str(tmp_path / word) if word.endswith(".json") else word for word in words]
+    given = [] if "--kubeconfig" in words else ["--kubeconfig", made]
+    done = higgsdemo(command, *told, *given)
+    assert done.status == 2
+    assert said in done.err
+    if "tow" in said:
+        assert "did you mean: two" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["prepare", "--access-key", "only"], "belong together"),
+        (["prepare", "--toleration", "k=v:Never"], "a taint has no effect 'Never'"),
+        (["prepare", "--node-selector", "type"], "not a label of nodes"),
+        (["prepare", "--image", "x", "--check-command", "'"], "--check-command is not a command"),
+        (["cleanup", "--run", "with space"], "a run in a cluster cannot be called"),
+        (["cleanup", "--run", "r", "--all"], "exclude each other"),
+    ],
+)
+def test_words_of_one_command(
+    higgsdemo: Higgsdemo, tmp_path: Path, words: list[str], said: str
+) -> None:
+    made = contexts(tmp_path, one="http://127.0.0.1:9")
+    done = higgsdemo(*words, "--cluster", "one", "--kubeconfig", made)
+    assert done.status == 2
+    assert said in done.err
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_seconds(
+    higgsdemo: Higgsdemo, tmp_path: Path, scripted: ScriptedApi
+) -> None:
+    scripted.say(*[Reply(silent_s=60)] * 9)
+    made = contexts(tmp_path, silent=scripted.url)
+    done = higgsdemo("cleanup", "--cluster", "silent", "--patience", "1", "--kubeconfig", made)
+    assert done.status == 1
+    assert "cluster 'silent' cannot be reached" in done.err
+    assert "no answer within 1 s" in done.err
+
+
+def test_expired_credentials(higgsdemo: Higgsdemo, tmp_path: Path, scripted: ScriptedApi) -> None:
+    scripted.say(*[refused(401, "Unauthorized")] * 2)
+    made = contexts(tmp_path, late=scripted.url)
+    done = higgsdemo("prepare", "--cluster", "late", "--kubeconfig", made)
+    assert done.status == 1
+    assert "cluster 'late' does not let you in" in done.err
+    assert "expired" in done.err
+    assert len(scripted.asked) == 2
+
+
+def test_keys_of_a_command_line_are_warned_of_and_not_repeated(
+    higgsdemo: Higgsdemo, tmp_path: Path, scripted: ScriptedApi
+) -> None:
+    scripted.say(Reply(document={"major": "1", "minor": "20"}))
+    made = contexts(tmp_path, old=scripted.url)
+    keys = ["--access-key", "AKIDENTITY", "--secret-key", "SECRETVALUE"]
+    done = higgsdemo("prepare", "--cluster", "old", "--kubeconfig", made, *keys)
+    assert "seen by all users of this machine" in done.err
+    assert "too old: 1.20, needed is 1.33" in done.err
+    assert not any(key in done.out + done.err for key in ("AKIDENTITY", "SECRETVALUE"))
+    assert len(scripted.asked) == 1

@@ -1,0 +1,132 @@
+"""`watch`, `status --follow`: from another process's work to lines and screens."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from higgsdemo.ledger import RunDirectory
+from higgsdemo.sinks import open_sink
+from tests.ledger.builders import make_tasks, result_of
+from tests.monitor.builders import new_run
+
+PROGRAM = (sys.executable, "-m", "higgsdemo")
+TASKS = make_tasks(6)
+
+
+def finished(folder: Path, name: str = "r") -> RunDirectory:
+    run = new_run(folder / "runs", TASKS, name)
+    with run.ledger() as ledger:
+        for task in TASKS:
+            ledger.deliver(result_of(task))
+    return run
+
+
+def test_a_run_is_watched_to_its_end_in_a_pipe(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "runs", TASKS)
+    watcher = subprocess.Popen(
+        [*PROGRAM, "watch", "r", "--every", "0.05"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert watcher.stdout is not None
+    assert "6 planned = 0 done" in watcher.stdout.readline()
+    with run.driving(), run.ledger() as ledger:
+        for done, task in enumerate(TASKS, start=1):
+            ledger.deliver(result_of(task))
+            while f"= {done} done" not in (line := watcher.stdout.readline()):
+                assert line  # the watcher is there
+    out, err = watcher.communicate(timeout=60)
+    assert watcher.returncode == 0
+    assert "\x1b" not in out
+    assert err.count("nobody works on this run now") == 1
+
+
+def test_json_lines(higgsdemo: Any, tmp_path: Path) -> None:
+    finished(tmp_path)
+    said = higgsdemo("watch", "--json")
+    documents = [json.loads(line) for line in said.out.splitlines()]
+    assert said.status == 0
+    assert documents[-1]["run"] == "r"
+    assert documents[-1]["complete"]
+
+
+def test_once_shows_an_unfinished_run_and_says_so(higgsdemo: Any, tmp_path: Path) -> None:
+    new_run(tmp_path / "runs", TASKS)
+    said = higgsdemo("watch", "r", "--once")
+    assert said.status == 1
+    assert "6 planned = 0 done + 0 failed + 0 running + 6 queued" in said.out
+    assert "higgsdemo resume r" in said.err
+    assert higgsdemo("status", "r", "--json").json["planned"] == 6
+
+
+def test_status_follow_is_watch(higgsdemo: Any, tmp_path: Path) -> None:
+    finished(tmp_path)
+    assert "6 planned = 6 done" in higgsdemo("status", "r", "--follow").out
+
+
+def test_an_unknown_run_gets_the_nearest_names(higgsdemo: Any, tmp_path: Path) -> None:
+    said = higgsdemo("watch")
+    assert (said.status, "there is no run yet" in said.err) == (2, True)
+    finished(tmp_path, "h4l-2026")
+    said = higgsdemo("watch", "h4l-2062")
+    assert said.status == 2
+    assert "did you mean: h4l-2026" in said.err
+
+
+def test_results_are_collected_from_a_sink_meanwhile(higgsdemo: Any, tmp_path: Path) -> None:
+    new_run(tmp_path / "runs", TASKS)
+    (tmp_path / "sink").mkdir()
+    url = f"file://{tmp_path}/sink"
+    with open_sink(url) as sink:
+        for task in TASKS:
+            sink.deliver(result_of(task), "r")
+        sink.deliver(result_of(TASKS[0]), "another")
+    said = higgsdemo("watch", "r", "--sink", url, "--every", 0.05)
+    assert said.status == 0
+    assert "6 planned = 6 done" in said.out.splitlines()[-1]
+
+
+def test_while_another_process_collects_this_one_looks_on(higgsdemo: Any, tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    with run.driving():
+        said = higgsdemo("watch", "r", "--sink", f"file://{tmp_path}")
+    assert said.status == 0
+    assert "is being driven by process" in said.err
+
+
+def test_an_impossible_sink_is_told(higgsdemo: Any, tmp_path: Path) -> None:
+    new_run(tmp_path / "runs", TASKS)
+    said = higgsdemo("watch", "r", "--sink", "redsi://host")
+    assert said.status == 2
+    assert "redis" in said.err
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_gets_one_screen(tmp_path: Path, columns: int) -> None:
+    finished(tmp_path)
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "30", "TERM": "xterm-256color"}
+    watcher = subprocess.Popen(
+        [*PROGRAM, "watch", "r"], cwd=tmp_path, stdout=theirs, stderr=theirs, stdin=theirs,
+        env=environment,
+    )  # fmt: skip
+    os.close(theirs)
+    text = b""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        try:
+            text += os.read(ours, 65536)
+        except OSError:  # it has ended
+            break
+    os.close(ours)
+    assert watcher.wait(timeout=60) == 0
+    screen = text.decode()
+    assert "6 planned = 6 done" in screen
+    assert "100 %   complete" in screen
+    assert "Run2012B_DoubleMuParked" in screen

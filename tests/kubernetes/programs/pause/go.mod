@@ -1,0 +1,3 @@
+module higgsdemo.test/pause
+
+go 1.26.0
