@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote
 
-KEPT = ("content-type", "content-length", "etag", "x-goog-generation", "last-modified")
+KEPT = (
+    "x-goog-hash",
+    "content-type",
+    "content-length",
+    "etag",
+    "x-goog-generation",
+    "content-range",
+    "last-modified",
+)
 
 
 @contextmanager
@@ -35,7 +43,8 @@ def xml_gcs(endpoint: str) -> Iterator[str]:
             self.pass_on(urllib.request.Request(url, body, kind, method="POST"), put=True)
 
         def do_GET(self) -> None:
-            self.pass_on(urllib.request.Request(endpoint + self.path))
+            asked = {"range": self.headers["range"]} if self.headers["range"] else {}
+            self.pass_on(urllib.request.Request(endpoint + self.path, headers=asked))
 
         do_HEAD = do_GET  # noqa: N815
 

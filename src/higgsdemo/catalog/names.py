@@ -12,7 +12,7 @@ from higgsdemo.errors import UsageError
 from higgsdemo.model.sample import InputFile
 
 # Where the names of CERN Open Data and of CMS begin, whatever server or bucket comes before.
-_ROOTS = ("/eos/opendata/", "/store/")
+ROOTS = ("/eos/opendata/", "/store/")
 _DATA = re.compile(r"/(Run20\d\d[^/]*)/([^/]+)/(AOD)/([^/]+)/")
 _SIMULATION = re.compile(r"/MonteCarlo20\d\d/([^/]+)/([^/]+)/(AODSIM)/([^/]+)/")
 
@@ -60,7 +60,7 @@ def _logical(url: str, base: str, *, remote: bool) -> str:
     prefix = base.rstrip("/") + "/"
     below = not remote and url.startswith(prefix)
     path = url[len(prefix) - 1 :] if below else url
-    for root in _ROOTS:
+    for root in ROOTS:
         at = path.find(root)
         if at >= 0:
             return _single_slashes(path[at:])

@@ -74,6 +74,7 @@ app.command("replay", rich_help_panel=_SEE)(replay.replay)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
 samples.app.command("download")(transfer.download)
+samples.app.command("upload")(transfer.upload)
 app.add_typer(samples.app, name="samples", rich_help_panel=_DATA)
 app.command("generate", rich_help_panel=_DATA)(generate.generate)
 

@@ -7,7 +7,6 @@ overwritten, not even by a right one.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,13 +18,13 @@ from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, is_result_of, 
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
+from higgsdemo.storage.buckets import reply_of
 from higgsdemo.storage.extras import optional
 from higgsdemo.storage.patience import PassingError, Rate
-from higgsdemo.storage.refusals import Reply, refusal
+from higgsdemo.storage.refusals import refusal
 
 LISTED = 1000  # keys a request gives, in S3 and GCS alike
 CONNECTIONS = 8  # the collector's, while it fetches
-_ANSWER = re.compile(r"status code: (\d{3}) ([\w ]*): (.*)", re.DOTALL)
 _RIGHTS = "see which keys are in the environment, and that they may read, write and list"
 MAX_STORED_BYTES = 32 * 1024 * 1024  # packed; a result has 0.01 MB
 
@@ -168,8 +167,7 @@ class BucketSink(Closing):
         kinds = self._library.exceptions
         if not isinstance(error, kinds.BaseError | FileNotFoundError | PermissionError):
             return None
-        # The library tells little by type; the answer of the server is in the text.
-        answer = _ANSWER.search(str(error))
+        reply = reply_of(error)
         if "InvalidCertificate" in str(error):
             return CredentialsError(
                 "the store cannot prove who it is",
@@ -177,10 +175,9 @@ class BucketSink(Closing):
                 where=self.url,
                 hint="name the file of its authority in HIGGSDEMO_STORAGE_CA",
             )
-        if answer is None:
+        if reply is None:
             why = str(error).partition("\n")[0]  # what follows is the library's inner state
             return TransientError("the sink cannot be used now", why=why, where=self.url)
-        reply = Reply(int(answer[1]), answer[2], {}, answer[3])
         meant = refusal(reply, self.url, hint=_RIGHTS)
         if isinstance(meant, CredentialsError):
             return CredentialsError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,28 @@ from higgsdemo.errors import CredentialsError, UsageError
 from higgsdemo.storage.access import Access
 from higgsdemo.storage.aws import DEFAULT_REGION, S3
 from higgsdemo.storage.extras import optional
+from higgsdemo.storage.refusals import Reply
+
+_ANSWER = re.compile(r"status code: (\d{3}) ([\w ]*): (.*)", re.DOTALL)
 
 
-def bucket_store(scheme: str, bucket: str, access: Access, shown: str) -> Any:
+@dataclass(frozen=True)
+class Persistence:
+    """How often the library itself tries a request again, and for how long one may take, s.
+
+    The default is once: then trying again is up to the caller.
+    """
+
+    retries: int = 0
+    total_s: float = 0.0
+    request_s: float | None = None  # None: `Access.stall_s`
+
+
+def bucket_store(
+    scheme: str, bucket: str, access: Access, shown: str, persistence: Persistence | None = None
+) -> Any:
     """Open a bucket of `s3` or `gs` as an ObjectStore of obstore; nothing is asked of it yet."""
+    persistence = persistence or Persistence()
     stores = optional("obstore.store", "s3" if scheme == "s3" else "gcs", shown)
     options = _s3(access) if scheme == "s3" else _gcs(access)
     make = stores.S3Store if scheme == "s3" else stores.GCSStore
@@ -23,9 +43,13 @@ def bucket_store(scheme: str, bucket: str, access: Access, shown: str) -> Any:
         return make(
             bucket,
             **options,
-            client_options=_client(access, clear=endpoint.startswith("http://")),
-            # Trying again is up to `persist`.
-            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=0)},
+            client_options=_client(
+                access, persistence.request_s, clear=endpoint.startswith("http://")
+            ),
+            retry_config={
+                "max_retries": persistence.retries,
+                "retry_timeout": timedelta(seconds=persistence.total_s),
+            },
         )
     except Exception as error:
         if not isinstance(error, optional("obstore.exceptions", "s3", shown).BaseError):
@@ -37,11 +61,20 @@ def bucket_store(scheme: str, bucket: str, access: Access, shown: str) -> Any:
         ) from None
 
 
-def _client(access: Access, *, clear: bool) -> dict[str, Any]:
+def reply_of(error: Exception) -> Reply | None:
+    """Return the answer of the server that made obstore raise; None where there was none.
+
+    The library tells little by type; the answer is in the text.
+    """
+    answer = _ANSWER.search(str(error))
+    return Reply(int(answer[1]), answer[2], {}, answer[3]) if answer else None
+
+
+def _client(access: Access, request_s: float | None, *, clear: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "allow_http": clear,
         "connect_timeout": timedelta(seconds=access.connect_s),
-        "timeout": timedelta(seconds=access.stall_s),
+        "timeout": timedelta(seconds=request_s or access.stall_s),
     }
     if access.authority:
         try:

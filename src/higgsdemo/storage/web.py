@@ -240,7 +240,8 @@ def checksums(headers: Mapping[str, str]) -> tuple[str, ...]:
     """Return the checksums of the whole file that a store gives with any part of it.
 
     S3's ETag is the MD5 of objects that came in one piece and are not encrypted with a key of
-    its own (AWS, "Checking object integrity"); Google gives `x-goog-hash`.
+    its own (AWS, "Checking object integrity"); Google gives `x-goog-hash`. Whoever uploads may
+    leave another as metadata, as `samples upload` does.
     """
     import base64
 
@@ -250,6 +251,9 @@ def checksums(headers: Mapping[str, str]) -> tuple[str, ...]:
     s3 = any(name.startswith("x-amz-") for name in headers)
     if s3 and not kms and re.fullmatch(r"[0-9a-f]{32}", etag):
         found.append(f"md5:{etag}")
+    left = headers.get("x-amz-meta-adler32") or headers.get("x-goog-meta-adler32") or ""
+    if re.fullmatch(r"[0-9a-f]{8}", left):
+        found.append(f"adler32:{left}")
     for part in headers.get("x-goog-hash", "").split(","):
         kind, _, value = part.strip().partition("=")
         if kind in ("md5", "crc32c") and value:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from higgsdemo.catalog.names import ROOTS
 from higgsdemo.errors import UsageError
 from higgsdemo.model.sample import InputFile, SampleSet
 
@@ -24,11 +25,13 @@ class Item:
         return (self.file.url, *self.file.replicas)
 
 
-def items_of(samples: SampleSet) -> list[Item]:
+def items_of(samples: SampleSet, *, public_paths: bool = False) -> list[Item]:
     """Return the files of a set, each with its place: ``SAMPLE/NAME.root``.
 
     Where two files of a sample have one base name, all of it keep their logical path below the
-    sample. Raises UsageError for a set without files, and for names that lead out of a folder.
+    sample. With `public_paths` files of CERN Open Data and of CMS keep their whole path
+    (``eos/opendata/cms/...``), as in the bucket of the 2019 demo. Raises UsageError for a set
+    without files, and for names that lead out of a folder.
     """
     found = []
     for sample in samples.samples:
@@ -36,6 +39,8 @@ def items_of(samples: SampleSet) -> list[Item]:
         flat = len(set(names)) == len(names)
         for file, name in zip(sample.files, names, strict=True):
             path = f"{sample.name}/{name if flat else file.name.lstrip('/')}"
+            if public_paths and file.name.startswith(ROOTS):
+                path = file.name.lstrip("/")
             if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
                 raise UsageError("no copy can have this name", where=f"{file.url}: {path}")
             found.append(Item(sample.name, file, path))
