@@ -50,3 +50,13 @@ def test_one_unreadable_run_does_not_hide_the_others(higgsdemo: Any, scripts: An
     assert "good" in said.out
     assert "bad: the ledger cannot be read" in said.out
     assert "error" in higgsdemo("status", "--json").json["bad"]
+
+
+def test_how_well_it_went_is_kept_and_shown(higgsdemo: Any, scripts: Any) -> None:
+    higgsdemo("run", scripts(a={}, b={}), *HERE, "--run", "r", "--metrics-port", "0")
+    said = higgsdemo("status", "r")
+    assert "10 events of 2 files" in said.out
+    assert "CPU efficiency" in said.out
+    record = higgsdemo("status", "r", "--json").json["performance"]
+    assert (record["tasks"], record["events"]) == (2, 10)
+    assert record["event_rate_per_core"] > 0

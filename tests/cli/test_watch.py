@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from higgsdemo.ledger import RunDirectory
 from higgsdemo.sinks import open_sink
 from tests.ledger.builders import make_tasks, result_of
 from tests.monitor.builders import new_run
+from tests.monitor.test_metrics import scraped
 
 PROGRAM = (sys.executable, "-m", "higgsdemo")
 TASKS = make_tasks(6)
@@ -130,3 +132,19 @@ def test_a_terminal_gets_one_screen(tmp_path: Path, columns: int) -> None:
     assert "6 planned = 6 done" in screen
     assert "100 %   complete" in screen
     assert "Run2012B_DoubleMuParked" in screen
+
+
+def test_figures_are_served_while_it_is_watched(tmp_path: Path) -> None:
+    new_run(tmp_path / "runs", TASKS)
+    watcher = subprocess.Popen(
+        [*PROGRAM, "watch", "r", "--metrics-port", "0"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert watcher.stdout is not None
+    assert watcher.stderr is not None
+    url = watcher.stderr.readline().split()[-1]
+    watcher.stdout.readline()
+    assert scraped(url)["higgsdemo_tasks"]["", "r", "ZZTo4mu", "queued"] == 3
+    watcher.send_signal(signal.SIGINT)
+    watcher.communicate(timeout=100)
+    assert watcher.returncode == 130

@@ -25,6 +25,7 @@ from higgsdemo.ledger import (
     closing_check,
     open_run,
 )
+from higgsdemo.monitor import record_performance
 from higgsdemo.sinks import open_sinks
 
 _NAMED = 10  # refused documents named; all of them with --json
@@ -138,6 +139,8 @@ def _report(
     counts = ledger.counts()
     complete = counts.done == counts.planned
     wrong = closing_check(ledger, manifest) if counts.ended else []
+    if counts.ended:
+        record_performance(made)
     if as_json:
         print_json(_document(made, collector, lost, complete=complete, wrong=wrong))
     else:

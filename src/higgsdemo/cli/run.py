@@ -17,6 +17,7 @@ import higgsdemo
 from higgsdemo import executors, workflows
 from higgsdemo.cli import beforehand
 from higgsdemo.cli.console import err, print_json, print_table
+from higgsdemo.cli.metering import MetricsPort, metered_run
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, key_values, memory_bytes
 from higgsdemo.cli.show import finish
 from higgsdemo.cli.storing import Storing, storage_options
@@ -33,6 +34,7 @@ from higgsdemo.ledger import (
     open_run,
 )
 from higgsdemo.model import Failure, SampleSet, Task
+from higgsdemo.monitor import record_performance
 from higgsdemo.plan import EVENTS_PER_TASK, Plan, Settings, make_plan, record_fact
 
 EXECUTORS = ("local",)
@@ -113,6 +115,7 @@ def run(
     ] = False,
     no_plot: NoPlot = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    metrics_port: MetricsPort = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
     *,
@@ -139,7 +142,8 @@ def run(
     if name and resume_it and (runs / name / "run.json").is_file():
         known = open_run(runs, name)
         _refuse_another(known, inputs, settings)
-        _drive(known, workers, policy, storage, no_plot, as_json)
+        with metered_run(known, metrics_port):
+            _drive(known, workers, policy, storage, no_plot, as_json)
         return
     samples = _load(inputs, filters, limit)
     planned = _plan(samples, settings)
@@ -160,7 +164,8 @@ def run(
     )
     if not as_json:
         err.print(f"run [bold]{made.id}[/]: {len(planned.tasks)} tasks on {cores} workers")
-    _drive(made, workers, policy, storage, no_plot, as_json, checked=True)
+    with metered_run(made, metrics_port):
+        _drive(made, workers, policy, storage, no_plot, as_json, checked=True)
 
 
 @storage_options
@@ -194,6 +199,7 @@ def resume(
     tries: Tries = 3,
     skip_bad_files: SkipBad = False,
     no_plot: NoPlot = False,
+    metrics_port: MetricsPort = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
     *,
@@ -204,7 +210,9 @@ def resume(
     [bold]Example[/]:  higgsdemo resume h4l-20261123-201500
     """
     policy = _policy(memory, tries, skip_bad_files)
-    _drive(open_run(runs, name), workers, policy, storage, no_plot, as_json)
+    made = open_run(runs, name)
+    with metered_run(made, metrics_port):
+        _drive(made, workers, policy, storage, no_plot, as_json)
 
 
 def _policy(memory: str, tries: int, skip_bad_files: bool) -> executors.Policy:
@@ -361,6 +369,7 @@ def _drive(
         wrong = closing_check(ledger, manifest, merger)
         problems = ledger.problems()
         totals = merger.totals(left_out(manifest, ledger))
+    record_performance(made)
     if len(problems) > (outcome.stopped_by is not None) and not as_json:
         print_table(problems_table(problems), err)
     _tell_stop(made, outcome, tasks)

@@ -10,10 +10,12 @@ from rich.markup import escape
 from higgsdemo.cli.console import out, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
 from higgsdemo.cli.watch import watch
+from higgsdemo.display.speed import performance_lines
 from higgsdemo.display.tables import problems_table, runs_table, samples_progress_table
 from higgsdemo.display.words import plain
 from higgsdemo.errors import RunError
 from higgsdemo.ledger import Counts, open_run, run_names
+from higgsdemo.monitor import read_performance
 
 
 def status(
@@ -68,6 +70,7 @@ def status(
         by_sample = {sample.name: ledger.counts(sample.name) for sample in manifest.samples}
         problems = ledger.problems(only_failed=not attempts)
         alarms = ledger.alarms()
+    performance = read_performance(made)
     if as_json:
         print_json(
             {
@@ -76,6 +79,7 @@ def status(
                 "samples": {sample: _counts(mine) for sample, mine in by_sample.items()},
                 "problems": [vars(problem) for problem in problems],
                 "alarms": alarms,
+                "performance": performance.to_json() if performance else None,
             }
         )
     else:
@@ -84,6 +88,9 @@ def status(
             print_table(problems_table(problems, tracebacks=traceback))
         for alarm in alarms:
             out.print(f"[bold red]alarm:[/] {escape(plain(alarm))}")
+        if performance and counts.ended:
+            for line in performance_lines(performance):
+                out.print(line)
     if counts.done != counts.planned:
         raise typer.Exit(1)
 

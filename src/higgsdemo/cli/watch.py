@@ -10,10 +10,11 @@ import typer
 
 from higgsdemo.cli.following import follow
 from higgsdemo.cli.gathering import Gathering
+from higgsdemo.cli.metering import MetricsPort, metered
 from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import RunDirectory, open_run, run_names
-from higgsdemo.monitor import Monitor, View
+from higgsdemo.monitor import Monitor, View, record_performance
 
 AnyRun = Annotated[
     str | None,
@@ -50,6 +51,7 @@ def watch(
     sinks: Sinks = None,
     every: Every = None,
     once: Once = False,
+    metrics_port: MetricsPort = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -68,6 +70,7 @@ def watch(
     with contextlib.ExitStack() as stack:
         gathering = stack.enter_context(Gathering(made, sinks)) if sinks else None
         monitor = stack.enter_context(Monitor(made))
+        stack.enter_context(metered(monitor.latest, metrics_port))
 
         def notes(view: View) -> list[str]:
             if gathering is not None:
@@ -78,6 +81,8 @@ def watch(
         view = follow(monitor, as_json=as_json, every_s=every, once=once, notes=notes)
         if gathering is not None:
             gathering.check()
+            if view.ended:
+                record_performance(made)
     if not view.complete:
         raise typer.Exit(1)
 

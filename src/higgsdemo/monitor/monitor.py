@@ -59,6 +59,10 @@ class Monitor:
         """Let go of the ledger."""
         self._source.close()
 
+    def latest(self) -> View | None:
+        """Return the last view without looking anew; any thread may ask for it."""
+        return self._view
+
     def refresh(self) -> View:
         """Take in what is new and return what is known now.
 
