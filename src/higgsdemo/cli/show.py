@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from higgsdemo.cli.console import err, out, print_json, print_table
 from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
 from higgsdemo.display.tables import cutflow_tables, sections_lines
 from higgsdemo.ledger import Merger, RunDirectory, left_out, open_run
 from higgsdemo.model import CHANNELS, Totals
+
+if TYPE_CHECKING:
+    from higgsdemo.catalog.recorded import Recorded
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -23,6 +27,35 @@ def totals_of(made: RunDirectory) -> Totals:
     with made.look() as ledger:
         merger.update(ledger)
         return merger.totals(left_out(manifest, ledger))
+
+
+LuminosityFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--luminosity",
+        metavar="FILE",
+        help="Recorded luminosity by section (CSV of brilcalc, lumiCalc2, CERN Open Data) or by "
+        "file (JSON): scale to that of exactly what is in. May be repeated.",
+    ),
+]
+
+
+def recorded_totals_of(
+    made: RunDirectory, tables: list[str] | None
+) -> tuple[Totals, tuple[Recorded, ...]]:
+    """Merge what the ledger of a run holds now, and take its luminosity from `tables`, if any."""
+    totals = totals_of(made)
+    if not tables:
+        return totals, ()
+    from higgsdemo.catalog import recorded
+
+    read = recorded.read_tables(tables)
+    by_file: dict[str, float] = {}
+    if read.by_file:
+        with made.look() as ledger:
+            done = {task_id for task_id, _ in ledger.digests()}
+        by_file = recorded.luminosity_by_file(read.by_file, made.manifest().tasks, done)
+    return recorded.with_luminosity(totals, read, by_file)
 
 
 def plot(
@@ -45,6 +78,7 @@ def plot(
         Path | None,
         typer.Option(help="Path without ending.", show_default="the plots folder of the run"),
     ] = None,
+    luminosity: LuminosityFiles = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +87,7 @@ def plot(
     [bold]Example[/]:  higgsdemo plot h4l-20261123-201500 --channel 4mu --format png
     """
     made = open_run(runs, name)
-    totals = totals_of(made)
+    totals, _ = recorded_totals_of(made, luminosity)
     variable = variable or _main_variable(totals)
     stem = output or made.plots / "-".join(filter(None, (variable, channel)))
     paths = _draw(totals, stem, variable, channel, tuple(formats or FORMATS))
@@ -69,6 +103,7 @@ def yields(
     cutflow: Annotated[
         bool, typer.Option("--cutflow", help="Show the events left after each step instead.")
     ] = False,
+    luminosity: LuminosityFiles = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -77,14 +112,19 @@ def yields(
     `--json` gives the contents of every bin per group, channel and year too, and the cutflow.
     """
     made = open_run(runs, name)
-    totals = totals_of(made)
+    totals, recorded = recorded_totals_of(made, luminosity)
     if as_json:
-        print_json(_report(made, totals))
+        told = {"recorded_luminosity": [one.to_json() for one in recorded]} if recorded else {}
+        print_json({**_report(made, totals), **told})
     elif cutflow:
         for table in cutflow_tables(totals):
             print_table(table)
     else:
         _print_yields(totals)
+    if not as_json:
+        for one in recorded:
+            first, *more = one.lines()
+            out.print("\n  ".join([escape(first), *map(escape, more)]))
 
 
 def finish(made: RunDirectory, totals: Totals, *, no_plot: bool, as_json: bool) -> None:
