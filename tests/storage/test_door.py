@@ -41,7 +41,7 @@ def test_unknown_schemes_are_usage_errors():
     with pytest.raises(UsageError) as caught:
         open_source("fils:///data/f.root")
     assert caught.value.what == "unknown kind of URL: fils://"
-    assert caught.value.nearest == ("file",)
+    assert caught.value.nearest == ("file://",)
     assert all(f"{name}://" in caught.value.hint for name in SCHEMES)
 
 

@@ -101,7 +101,7 @@ def make_plan(
             hint="see what it holds: higgsdemo samples show " + samples.name,
         )
     _refuse_twice(samples)
-    _refuse_secrets(samples)
+    _check_urls(samples)
     probing = count <= PROBED_FILES
     done = 0
     planned_samples, tasks = [], []
@@ -155,10 +155,14 @@ def _check_formats(samples: SampleSet, workflow: str) -> None:
         )
 
 
-def _refuse_secrets(samples: SampleSet) -> None:
-    """Raise UsageError for a URL with a password or signature: the manifest would keep it."""
+def _check_urls(samples: SampleSet) -> None:
+    """Raise UsageError for a URL that nothing opens, or with a password or signature in it.
+
+    The manifest would keep it.
+    """
     for sample in samples.samples:
         for url in (url for file in sample.files for url in (file.url, *file.replicas)):
+            storage.check_scheme(url)
             if storage.has_secret(url):
                 raise UsageError(
                     "a URL carries a secret",

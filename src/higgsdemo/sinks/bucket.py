@@ -173,7 +173,7 @@ class BucketSink(Closing):
                 "the store cannot prove who it is",
                 why="its certificate is not signed by an authority that is trusted here",
                 where=self.url,
-                hint="name the file of its authority in HIGGSDEMO_STORAGE_CA",
+                hint="name the file of its authority with --storage-ca (HIGGSDEMO_STORAGE_CA)",
             )
         if reply is None:
             why = str(error).partition("\n")[0]  # what follows is the library's inner state

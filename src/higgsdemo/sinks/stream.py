@@ -242,7 +242,7 @@ class StreamSink(Closing):
                 "the Redis cannot prove who it is",
                 why=why,
                 where=self.url,
-                hint="name the file of its authority in HIGGSDEMO_STORAGE_CA",
+                hint="name the file of its authority with --storage-ca (HIGGSDEMO_STORAGE_CA)",
             )
         if "WRONG_VERSION_NUMBER" in why.upper() or "RECORD LAYER FAILURE" in why.upper():
             return CredentialsError(

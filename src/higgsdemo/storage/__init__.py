@@ -4,7 +4,7 @@
 """
 
 from higgsdemo.storage.access import Access
-from higgsdemo.storage.door import SCHEMES, open_source
+from higgsdemo.storage.door import SCHEMES, check_scheme, open_source
 from higgsdemo.storage.local import LocalSource
 from higgsdemo.storage.ranges import coalesce
 from higgsdemo.storage.source import Closing, HasPath, Range, ReadsAhead, Source
@@ -19,6 +19,7 @@ __all__ = [
     "Range",
     "ReadsAhead",
     "Source",
+    "check_scheme",
     "coalesce",
     "has_secret",
     "open_source",

@@ -91,6 +91,8 @@ class Access:
             connections=max(1, int(_number(found, "HIGGSDEMO_CONNECTIONS", cls.connections))),
             stall_s=_number(found, "HIGGSDEMO_STALL_S", cls.stall_s) or cls.stall_s,
             stagger_s=_number(found, "HIGGSDEMO_STAGGER_S", cls.stagger_s),
+            connect_s=_number(found, "HIGGSDEMO_CONNECT_S", cls.connect_s) or cls.connect_s,
+            tries=max(1, int(_number(found, "HIGGSDEMO_REQUEST_TRIES", cls.tries))),
             hung_s=_number(found, "HIGGSDEMO_HUNG_READ_S", cls.hung_s) or cls.hung_s,
         )
 

@@ -25,8 +25,8 @@ from higgsdemo.storage.urls import bucket_and_key
 
 DEFAULT_REGION = "us-east-1"
 NO_KEYS = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; or HIGGSDEMO_ANONYMOUS=1 "
-    "for a public bucket"
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; or --anonymous "
+    "(HIGGSDEMO_ANONYMOUS=1) for a public bucket"
 )
 _RENEWABLE = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId"}
 _ASKS_AWS = {"role_arn", "sso_session", "sso_start_url", "credential_process", "login_session"}

@@ -60,19 +60,12 @@ def open_source(
         )
         return ReplicatedSource([os.fspath(url), *replicas], one)
     text = normalise(os.fspath(url))
-    scheme = scheme_of(text)
+    scheme = check_scheme(text)
     if scheme is None:
         return LocalSource(text)
-    if scheme == "file":
-        return _open_file(text)
-    opener = SCHEMES.get(scheme)
+    opener = SCHEMES[scheme]
     if opener is None:
-        raise UsageError(
-            f"unknown kind of URL: {scheme}://",
-            where=redact(text),
-            nearest=nearest(scheme, SCHEMES),
-            hint=f"known are local paths and {', '.join(f'{name}://' for name in SCHEMES)}",
-        )
+        return _open_file(text)
     from higgsdemo.storage.remote import RemoteSource
     from higgsdemo.storage.wire import wire
 
@@ -87,6 +80,19 @@ def open_source(
     from higgsdemo.storage.stage import StagedSource
 
     return StagedSource(remote, chosen, pool, size_bytes=size_bytes, checksum=checksum)
+
+
+def check_scheme(url: str) -> str | None:
+    """Return the scheme of a URL, None for a path. Raises UsageError if nothing here opens it."""
+    scheme = scheme_of(url)
+    if scheme is not None and scheme not in SCHEMES:
+        raise UsageError(
+            f"unknown kind of URL: {scheme}://",
+            where=redact(url),
+            nearest=[f"{name}://" for name in nearest(scheme, SCHEMES)],
+            hint=f"known are local paths and {', '.join(f'{name}://' for name in SCHEMES)}",
+        )
+    return scheme
 
 
 def _open_file(url: str) -> Source:

@@ -21,7 +21,7 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _HMAC_REGION = "auto"
 NO_CREDENTIALS = (
     "set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`; or "
-    "HIGGSDEMO_ANONYMOUS=1 for a public bucket"
+    "--anonymous (HIGGSDEMO_ANONYMOUS=1) for a public bucket"
 )
 
 

@@ -33,7 +33,7 @@ _LOCKED_OUT = {
     "AccessDenied": (
         "no permission to read it",
         "check the name too: who may not list is told this of missing files; a public bucket "
-        + "may want HIGGSDEMO_ANONYMOUS=1",
+        + "may want --anonymous (HIGGSDEMO_ANONYMOUS=1)",
     ),
     "AccountProblem": ("the account is closed or not paid", "ask who owns the bucket"),
 }

@@ -217,7 +217,7 @@ class RemoteSource(Closing):
                 "the server sends whole files only, not the ranges asked for",
                 why=error.why,
                 where=self.url,
-                hint="stage it in: set HIGGSDEMO_STAGE_IN=/dev/shm",
+                hint="stage it in: --stage-in /dev/shm (HIGGSDEMO_STAGE_IN)",
             ) from error
 
     def _open(self) -> Head:

@@ -35,7 +35,7 @@ def reserve(stage: StageIn, size: int, where: str, wait_s: float = WAIT_S) -> in
             "a file is larger than the limit of stage-in",
             why=f"it has {size / 1e6:.0f} MB, the limit is {stage.limit_bytes / 1e6:.0f} MB",
             where=where,
-            hint="raise the limit in HIGGSDEMO_STAGE_IN, or unset it to stream the file",
+            hint="raise the limit of --stage-in (HIGGSDEMO_STAGE_IN), or stream without it",
         )
     path = stage.folder / f".higgsdemo-stage-in-{os.getuid()}"
     deadline = time.monotonic() + wait_s
@@ -49,7 +49,7 @@ def reserve(stage: StageIn, size: int, where: str, wait_s: float = WAIT_S) -> in
                 "no room to stage the file in",
                 why=f"others hold the {stage.limit_bytes / 1e6:.0f} MB for {wait_s:.0f} s",
                 where=where,
-                hint="raise the limit in HIGGSDEMO_STAGE_IN, or run fewer workers",
+                hint="raise the limit of --stage-in (HIGGSDEMO_STAGE_IN), or run fewer workers",
             )
         time.sleep(random.uniform(0.05, 0.5))
 
@@ -89,7 +89,7 @@ def anonymous_file(folder: Path, size: int, where: str) -> int:
             "cannot stage files in there",
             why=error.strerror,
             where=str(folder),
-            hint="name a folder that is there, with HIGGSDEMO_STAGE_IN",
+            hint="name a folder that is there: --stage-in FOLDER (HIGGSDEMO_STAGE_IN)",
         ) from error
     try:
         if size:
@@ -104,7 +104,7 @@ def anonymous_file(folder: Path, size: int, where: str) -> int:
             why=f"it has {size / 1e6:.1f} MB, {folder} has "
             f"{space.f_bavail * space.f_frsize / 1e6:.1f} MB left",
             where=where,
-            hint="run fewer workers, stage into a larger folder, or unset HIGGSDEMO_STAGE_IN",
+            hint="run fewer workers, name a larger folder, or do without --stage-in",
         ) from error
     return descriptor
 

@@ -178,7 +178,7 @@ class Wire:
                 f"{place} cannot prove who it is",
                 why=error.verify_message,
                 where=redact(url),
-                hint="name the file of its authority in HIGGSDEMO_STORAGE_CA",
+                hint="name the file of its authority with --storage-ca (HIGGSDEMO_STORAGE_CA)",
             ) from error
         except ssl.SSLError as error:
             if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
