@@ -289,3 +289,14 @@ def test_a_mask_that_leaves_out_sections_leaves_the_luminosity_unknown() -> None
     for used, luminosity in (([[1, 9]], 10.0), ([[1, 8]], None)):
         made = result_of(task, sections_seen={194_000: [[1, 9]]}, sections_used={194_000: used})
         assert merged((task,), [made]).samples[DATA.name].luminosity_pb == luminosity
+
+
+def test_a_workflow_without_histograms_is_merged_too() -> None:
+    tasks = make_tasks(2)
+    results = [
+        dataclasses.replace(one, output=dataclasses.replace(one.output, histograms={}))
+        for one in map(result_of, tasks)
+    ]
+    totals = merged(tasks, results)
+    assert sum(each.files for each in totals.samples.values()) == 2
+    assert all(each.histograms == {} for each in totals.samples.values())

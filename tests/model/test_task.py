@@ -134,3 +134,15 @@ def test_bytes_are_known_only_where_those_of_all_files_are() -> None:
     assert more.size_bytes == 100
     unknown = dataclasses.replace(WHOLE, files=(*WHOLE.files, TaskFile("b", "/b")))
     assert unknown.size_bytes is None
+
+
+def test_copies_are_kept_in_order_and_change_no_id() -> None:
+    file = TaskFile("f", "root://h//f")
+    alone = Task(sample="s", files=(file,))
+    both = Task(
+        sample="s", files=(dataclasses.replace(file, replicas=("s3://b/f", "https://h/f")),)
+    )
+    assert both.id == alone.id
+    assert "replicas" not in json.dumps(alone.to_json())
+    assert Task.from_json(json.loads(json.dumps(both.to_json()))) == both
+    assert Task.from_json(json.loads(json.dumps(alone.to_json()))) == alone

@@ -181,6 +181,8 @@ class _Sums:
                 self._begin(histograms)
             if stored["axes"] != self.described[key]:
                 raise ValueError(f"task {task.id}: histogram {key} has another axis than before")
+        if not histograms:
+            return
         if list(histograms) == self.together:
             # One addition for all: a call of numpy costs as much as a hundred bins.
             values: list[int] = []
