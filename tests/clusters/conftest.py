@@ -21,3 +21,8 @@ def scripted() -> Iterator[ScriptedApi]:
 def cluster(scripted: ScriptedApi, tmp_path: Path) -> Iterator[Cluster]:
     with Cluster.open("scripted", scripted.kubeconfig(tmp_path), QUICK) as opened:
         yield opened
+
+
+# What promise P7 allows each command to ask one cluster, if nothing has to be waited for long.
+PREPARE_REQUESTS = 30
+CLEANUP_REQUESTS = 150

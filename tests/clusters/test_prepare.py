@@ -1,0 +1,280 @@
+"""Preparing real control planes: what is made, what is refused, how many requests it takes."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from higgsdemo.clusters import Cluster, labels
+from higgsdemo.clusters.capacity import capacity
+from higgsdemo.clusters.documents import RESTRICTED, Image
+from higgsdemo.clusters.prepare import Preparation, Prepared, prepare
+from higgsdemo.clusters.prepull import Pulled
+from higgsdemo.errors import CredentialsError, TransientError, UsageError
+from tests.clusters.conftest import PREPARE_REQUESTS
+from tests.kubernetes.client import RefusedError
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.fixtures import SHELL, RealCluster
+from tests.kubernetes.images import shell_image
+from tests.kubernetes.registry import Registry
+
+KEYS = {"access-key": b"our-access-key", "secret-key": b"our-secret-key"}
+SHELL_COMMANDS = {"check": ("true",), "hold": ("sleep", "3600")}
+Real = Callable[[int], list[RealCluster]]
+
+
+@pytest.fixture
+def opened(control_plane: ControlPlane) -> Iterator[Cluster]:
+    with Cluster.open(control_plane.name, control_plane.kubeconfig) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def space(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Iterator[str]:
+    """The name of a namespace of this test's own, deleted afterwards if it is there."""
+    name = f"t-{abs(hash(request.node.name)) % 10**8}"
+    yield name
+    if control_plane.client.find(f"/api/v1/namespaces/{name}"):
+        control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def secret(control_plane: ControlPlane, space: str) -> dict[str, bytes]:
+    found = control_plane.client.find(f"/api/v1/namespaces/{space}/secrets/{labels.CREDENTIALS}")
+    return {key: base64.b64decode(value) for key, value in (found or {}).get("data", {}).items()}
+
+
+def as_user(control_plane: ControlPlane, user: str, folder: Path) -> Cluster:
+    path = control_plane.write_kubeconfig(folder / f"kubeconfig-{user}", user)
+    return Cluster.open(control_plane.name, path)
+
+
+def test_what_is_made_and_that_it_stays_as_it_is(
+    opened: Cluster, control_plane: ControlPlane, space: str
+) -> None:
+    said: list[str] = []
+    done = prepare(opened, Preparation(space, credentials=KEYS), said.append)
+    assert opened.traffic.requests <= PREPARE_REQUESTS
+    assert done.version.startswith("1.")
+    kinds = ["serviceaccounts", "secrets"]
+    paths = [f"/api/v1/namespaces/{space}/{kind}" for kind in kinds]
+    paths.append(f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies")
+    mine = f"?labelSelector={labels.MANAGED_BY}%3D{labels.MANAGER}"
+    first = [control_plane.client.find(path + mine) for path in paths]
+    assert [[each["metadata"]["name"] for each in found["items"]] for found in first if found] == [
+        ["higgsdemo-worker"],
+        ["higgsdemo-credentials"],
+        ["higgsdemo-worker"],
+    ]
+    assert secret(control_plane, space) == KEYS
+    # In a shell without keys: they must not be taken from a running analysis.
+    again = prepare(opened, Preparation(space), said.append)
+    assert "credentials: kept as they are in the cluster" in again.notes
+    second = [control_plane.client.find(path + mine) for path in paths]
+
+    def versions(lists: list[Any]) -> list[str]:
+        return [each["metadata"]["resourceVersion"] for one in lists for each in one["items"]]
+
+    assert versions(first) == versions(second)
+    assert not any(key.decode() in repr((said, done, again)) for key in KEYS.values())
+
+
+def test_the_namespace_refuses_what_is_not_restricted(
+    opened: Cluster, control_plane: ControlPlane, space: str
+) -> None:
+    prepare(opened, Preparation(space))
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": space},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    with pytest.raises(RefusedError, match="violates PodSecurity"):
+        control_plane.client.create(pod)
+    pod["spec"] = {"containers": [{"name": "c", "image": "i", "securityContext": dict(RESTRICTED)}]}
+    control_plane.client.create(pod)
+
+
+def test_the_account_of_workers_may_do_nothing(
+    opened: Cluster, control_plane: ControlPlane, space: str
+) -> None:
+    prepare(opened, Preparation(space))
+    account = opened.get(f"/api/v1/namespaces/{space}/serviceaccounts/{labels.SERVICE_ACCOUNT}")
+    assert account["automountServiceAccountToken"] is False
+    told = control_plane.kubectl(
+        "auth", "can-i", "--list", "--no-headers", "-n", space,
+        "--as", f"system:serviceaccount:{space}:{labels.SERVICE_ACCOUNT}",
+    )  # fmt: skip
+    may = {line.split()[0] for line in told.splitlines() if not line.lstrip().startswith("[")}
+    assert {each for each in may if not each.startswith("self")} == set()
+
+
+def test_a_dry_run_makes_nothing(opened: Cluster, control_plane: ControlPlane, space: str) -> None:
+    wanted = Preparation(space, Image("x"), KEYS, redis_image="r", grant=("u",), dry_run=True)
+    done = prepare(opened, wanted)
+    assert f"Namespace {space}" in done.applied
+    assert f"DaemonSet {labels.PREPULL}" in done.applied
+    assert control_plane.client.find(f"/api/v1/namespaces/{space}") is None
+    prepare(opened, Preparation(space))
+    prepare(opened, wanted)  # now the API server checks each document
+    found = control_plane.client.find(f"/apis/apps/v1/namespaces/{space}/deployments")
+    assert found is not None
+    assert found["items"] == []
+    assert secret(control_plane, space) == {}
+
+
+def test_who_may_not_is_told_each_verb_and_nothing_is_made(
+    control_plane: ControlPlane, space: str, tmp_path: Path
+) -> None:
+    with (
+        as_user(control_plane, "guest", tmp_path) as guest,
+        pytest.raises(CredentialsError, match="does not permit you to prepare it") as caught,
+    ):
+        prepare(guest, Preparation(space))
+    for each in ("create serviceaccounts", "patch secrets", "create daemonsets.apps",
+                 "patch networkpolicies.networking.k8s.io", "create namespaces"):  # fmt: skip
+        assert each in str(caught.value)
+    assert control_plane.client.find(f"/api/v1/namespaces/{space}") is None
+
+
+def test_granted_users_may_submit_and_no_more(
+    opened: Cluster, control_plane: ControlPlane, space: str, tmp_path: Path
+) -> None:
+    prepare(opened, Preparation(space, grant=("developer",)))
+    with as_user(control_plane, "developer", tmp_path) as developer:
+        config = {"apiVersion": "v1", "kind": "ConfigMap",
+                  "metadata": {"name": "c", "namespace": space}}  # fmt: skip
+        developer.apply(config)
+        assert developer.find(f"/apis/batch/v1/namespaces/{space}/jobs/none") is None
+        with pytest.raises(CredentialsError, match="get secrets"):
+            developer.get(f"/api/v1/namespaces/{space}/secrets/{labels.CREDENTIALS}")
+        with pytest.raises(CredentialsError, match="create configmaps in namespace 'default'"):
+            developer.create({**config, "metadata": {"name": "c", "namespace": "default"}})
+
+
+def namespace(control_plane: ControlPlane, name: str, **quota: str) -> None:
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    control_plane.client.create(space)
+    limits = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small", "namespace": name},
+        "spec": {"hard": quota},
+    }
+    control_plane.client.create(limits)
+
+
+def test_a_quota_without_room_for_a_pod(
+    opened: Cluster, control_plane: ControlPlane, space: str
+) -> None:
+    namespace(control_plane, space, pods="0")
+    with pytest.raises(UsageError, match="quota of namespace") as caught:
+        prepare(opened, Preparation(space, Image("x")))
+    assert "pods: 0 of 0 used, quota 'small'" in str(caught.value)
+    found = opened.get(f"/api/v1/namespaces/{space}/serviceaccounts")
+    assert labels.SERVICE_ACCOUNT not in [each["metadata"]["name"] for each in found["items"]]
+
+
+def test_a_namespace_that_was_there_is_not_called_ours(
+    opened: Cluster, control_plane: ControlPlane, space: str
+) -> None:
+    namespace(control_plane, space, pods="5")
+    done = prepare(opened, Preparation(space))
+    known = opened.get(f"/api/v1/namespaces/{space}")["metadata"]["labels"]
+    assert labels.MANAGED_BY not in known
+    assert known["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert any("5 pods at once" in note for note in done.notes)
+
+
+def test_no_node_at_all(opened: Cluster, space: str) -> None:
+    with pytest.raises(UsageError, match="cannot be pulled") as caught:
+        prepare(opened, Preparation(space, Image("x"), timeout_s=60))
+    assert "no node takes these pods" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_every_node_pulls_and_who_does_not_is_told_once(
+    kwok_cluster: Callable[..., ControlPlane], tmp_path: Path
+) -> None:
+    plane = kwok_cluster("5:8:32Gi", name="pull")
+    seen: list[str] = []
+    with Cluster.open(plane.name, plane.kubeconfig) as cluster:
+        assert capacity(cluster).nodes == 5
+        done = prepare(cluster, Preparation(image=Image("x")), seen.append)
+        assert done.pulled == Pulled(5, 5)
+        assert cluster.traffic.requests <= PREPARE_REQUESTS
+        assert any("5 of 5 nodes" in line for line in seen)
+        daemon_sets = "/apis/apps/v1/namespaces/higgsdemo/daemonsets"
+        assert cluster.get(daemon_sets)["items"] == []
+        quota = {
+            "apiVersion": "v1", "kind": "ResourceQuota",
+            "metadata": {"name": "small", "namespace": "higgsdemo"},
+            "spec": {"hard": {"pods": "2"}},
+        }  # fmt: skip
+        cluster.apply(quota)
+        wanted = Preparation(image=Image("x"), timeout_s=15)
+        with pytest.raises(TransientError, match="not on all nodes after 15 s") as caught:
+            prepare(cluster, wanted)
+        assert "2 of 5 nodes ready" in str(caught.value)
+        assert str(caught.value).count("exceeded quota") == 1
+        assert cluster.get(daemon_sets)["items"] == []
+
+
+@pytest.fixture
+def real(needs_real_nodes: None, real_clusters: Real) -> Iterator[tuple[Cluster, RealCluster]]:
+    (one,) = real_clusters(1)
+    with Cluster.open(one.name, one.control_plane.kubeconfig) as cluster:
+        yield cluster, one
+        for document in cluster.items("/api/v1/namespaces"):
+            if document["metadata"]["name"].startswith("pull-"):
+                cluster.delete(f"/api/v1/namespaces/{document['metadata']['name']}")
+
+
+def pull(cluster: Cluster, name: str, image: str, **commands: tuple[str, ...]) -> Prepared:
+    commands = {**SHELL_COMMANDS, **commands}
+    return prepare(cluster, Preparation(name, Image(image, "Always", **commands), timeout_s=90))
+
+
+@pytest.mark.slow
+def test_a_real_node_pulls_runs_and_lets_go(
+    real: tuple[Cluster, RealCluster], image_registry: Registry, tmp_path: Path
+) -> None:
+    cluster, _ = real
+    pushed = image_registry.push(shell_image(tmp_path / "shell.oci", "pulled"), "pulled:1")
+    done = pull(cluster, "pull-works", pushed)
+    assert done.pulled == Pulled(1, 1)
+    assert image_registry.pulls("pulled:1") >= 1
+    assert cluster.get("/apis/apps/v1/namespaces/pull-works/daemonsets")["items"] == []
+
+
+@pytest.mark.slow
+def test_an_image_that_cannot_be_pulled_is_told_once_and_at_once(
+    real: tuple[Cluster, RealCluster], image_registry: Registry
+) -> None:
+    cluster, _ = real
+    with pytest.raises(UsageError, match="cannot be pulled") as caught:
+        pull(cluster, "pull-absent", f"{image_registry.host}/absent:1")
+    assert "0 of 1 nodes ready" in str(caught.value)
+    assert "not found" in str(caught.value)
+    assert cluster.get("/apis/apps/v1/namespaces/pull-absent/daemonsets")["items"] == []
+
+
+@pytest.mark.slow
+def test_an_image_that_does_not_run_is_told(real: tuple[Cluster, RealCluster]) -> None:
+    cluster, _ = real
+    image = Image(SHELL, "Never", check=("sh", "-c", "echo no module; exit 3"), hold=("true",))
+    with pytest.raises((UsageError, TransientError)) as caught:
+        prepare(cluster, Preparation("pull-fails", image, timeout_s=20))
+    assert "the image does not run: exit status 3: no module" in str(caught.value)
+
+
+def test_a_pod_of_the_pre_pull_may_do_little() -> None:
+    from higgsdemo.clusters.documents import Scheduling, prepull
+
+    pod = prepull("ns", Image("x"), Scheduling())["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    for container in pod["initContainers"] + pod["containers"]:
+        assert container["securityContext"] == RESTRICTED
+    assert "secret" not in json.dumps(pod).lower()
