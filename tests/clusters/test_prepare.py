@@ -15,9 +15,9 @@ from higgsdemo.clusters.prepare import Preparation, Prepared, prepare
 from higgsdemo.clusters.prepull import Pulled
 from higgsdemo.errors import CredentialsError, TransientError, UsageError
 from tests.clusters.conftest import PREPARE_REQUESTS
-from tests.kubernetes.client import RefusedError
+from tests.kubernetes.client import RefusedError, wait_for
 from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.fixtures import SHELL, RealCluster
+from tests.kubernetes.fixtures import RealCluster
 from tests.kubernetes.images import shell_image
 from tests.kubernetes.registry import Registry
 
@@ -92,9 +92,9 @@ def test_the_namespace_refuses_what_is_not_restricted(
         "spec": {"containers": [{"name": "c", "image": "i"}]},
     }
     with pytest.raises(RefusedError, match="violates PodSecurity"):
-        control_plane.client.create(pod)
+        control_plane.client.create(f"/api/v1/namespaces/{space}/pods", pod)
     pod["spec"] = {"containers": [{"name": "c", "image": "i", "securityContext": dict(RESTRICTED)}]}
-    control_plane.client.create(pod)
+    control_plane.client.create(f"/api/v1/namespaces/{space}/pods", pod)
 
 
 def test_the_account_of_workers_may_do_nothing(
@@ -156,14 +156,14 @@ def test_granted_users_may_submit_and_no_more(
 
 def namespace(control_plane: ControlPlane, name: str, **quota: str) -> None:
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    control_plane.client.create(space)
+    control_plane.client.create("/api/v1/namespaces", space)
     limits = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": "small", "namespace": name},
         "spec": {"hard": quota},
     }
-    control_plane.client.create(limits)
+    control_plane.client.create(f"/api/v1/namespaces/{name}/resourcequotas", limits)
 
 
 def test_a_quota_without_room_for_a_pod(
@@ -208,14 +208,16 @@ def test_every_node_pulls_and_who_does_not_is_told_once(
         assert any("5 of 5 nodes" in line for line in seen)
         daemon_sets = "/apis/apps/v1/namespaces/higgsdemo/daemonsets"
         assert cluster.get(daemon_sets)["items"] == []
+        pods = "/api/v1/namespaces/higgsdemo/pods"
+        wait_for(lambda: not cluster.get(pods)["items"], "the end of the pods of the pre-pull")
         quota = {
             "apiVersion": "v1", "kind": "ResourceQuota",
             "metadata": {"name": "small", "namespace": "higgsdemo"},
             "spec": {"hard": {"pods": "2"}},
         }  # fmt: skip
         cluster.apply(quota)
-        wanted = Preparation(image=Image("x"), timeout_s=15)
-        with pytest.raises(TransientError, match="not on all nodes after 15 s") as caught:
+        wanted = Preparation(image=Image("x"), timeout_s=6)
+        with pytest.raises(TransientError, match="not on all nodes after 6 s") as caught:
             prepare(cluster, wanted)
         assert "2 of 5 nodes ready" in str(caught.value)
         assert str(caught.value).count("exceeded quota") == 1
@@ -262,11 +264,14 @@ def test_an_image_that_cannot_be_pulled_is_told_once_and_at_once(
 
 
 @pytest.mark.slow
-def test_an_image_that_does_not_run_is_told(real: tuple[Cluster, RealCluster]) -> None:
+def test_an_image_that_does_not_run_is_told(
+    real: tuple[Cluster, RealCluster], image_registry: Registry, tmp_path: Path
+) -> None:
     cluster, _ = real
-    image = Image(SHELL, "Never", check=("sh", "-c", "echo no module; exit 3"), hold=("true",))
-    with pytest.raises((UsageError, TransientError)) as caught:
-        prepare(cluster, Preparation("pull-fails", image, timeout_s=20))
+    pushed = image_registry.push(shell_image(tmp_path / "shell.oci", "fails"), "fails:1")
+    image = Image(pushed, check=("sh", "-c", "echo no module; exit 3"), hold=("true",))
+    with pytest.raises(UsageError, match="cannot run") as caught:
+        prepare(cluster, Preparation("pull-fails", image, timeout_s=60))
     assert "the image does not run: exit status 3: no module" in str(caught.value)
 
 

@@ -205,13 +205,14 @@ def check_quota(cluster: Cluster, namespace: str, demand: Demand) -> QuotaRoom:
             used = (status.get("used") or {}).get(resource, 0)
             left = quantity(most) - quantity(used)
             told = f"{resource}: {used} of {most} used, quota {name!r}"
-            if left < objects.get(resource, 0):
-                wanted = f"{objects[resource]:g} more {resource.removeprefix('count/')}"
-                raise _too_small(cluster, namespace, f"{told}; {wanted} wanted")
+            wanted = objects.get(resource, 0)
+            if left < wanted:
+                more = f"{wanted:g} more {resource.removeprefix('count/')} wanted"
+                raise _too_small(cluster, namespace, f"{told}; {more}")
             share = per_pod.get(resource)
             if share:
                 pods = int(left // share)
-                if pods < 1:
+                if pods < 1:  # used up, or more used than a later quota allows
                     raise _too_small(cluster, namespace, f"{told}; a pod wants {share:g}")
                 if room.pods is None or pods < room.pods:
                     room = QuotaRoom(pods, told)

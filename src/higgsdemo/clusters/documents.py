@@ -12,6 +12,7 @@ from higgsdemo.clusters.checks import CLEANUP, SUBMIT, WATCH, Need
 
 Document = dict[str, Any]
 _PORTS = (80, 443, 1094, 1095)  # HTTP, HTTPS, XRootD and its HTTPS
+_USER = 65532  # as the pods of tasks: nobody in particular
 _REDIS_PORT = 6379
 _REDIS_USER = 999  # of the official image
 _METADATA_SERVICE = "169.254.169.254/32"  # of clouds: gives a node's own credentials away
@@ -103,8 +104,9 @@ def network_policy(inside: str, ports: Iterable[int] = ()) -> Document:
                     {"key": labels.PART, "operator": "NotIn", "values": ["redis"]}
                 ],
             },
+            # No rule for ingress: none is let in. An empty list, which the server drops, would
+            # make each repetition a change.
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [],
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
                 {"to": everyone, "ports": [{"port": port, "protocol": "TCP"} for port in reached]},
@@ -174,6 +176,7 @@ def prepull(inside: str, image: Image, scheduling: Scheduling) -> Document:
                 "spec": {
                     **_pod_basics(image.pull_secret),
                     **scheduling.spec(),
+                    "securityContext": {"runAsUser": _USER, "runAsGroup": _USER},
                     "initContainers": [container("check", image.check)],
                     "containers": [container("hold", image.hold)],
                 },
@@ -256,7 +259,6 @@ def redis(inside: str, image: str, scheduling: Scheduling) -> tuple[Document, Do
                     "ports": [{"port": _REDIS_PORT, "protocol": "TCP"}],
                 }
             ],
-            "egress": [],
         },
     }
     return deployment, service, policy

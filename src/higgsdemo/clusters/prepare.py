@@ -142,7 +142,9 @@ def in_parallel(
 def progress_line(seen: Pulled) -> str:
     """Return how far a pull is, and why not further, as one line."""
     line = f"image: {seen.ready} of {seen.nodes} nodes ready"
-    return line + "".join(f"; {count}x {reason}" for reason, count in seen.reasons)
+    return line + "".join(
+        f"; {count}x {reason}" if count else f"; {reason}" for reason, count in seen.reasons
+    )
 
 
 def _check(cluster: Cluster, wanted: Preparation, space: Document | None) -> list[str]:

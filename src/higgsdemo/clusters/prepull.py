@@ -15,13 +15,15 @@ from higgsdemo.clusters.api import Cluster
 from higgsdemo.clusters.refusals import Gone
 from higgsdemo.errors import HiggsdemoError, TransientError, UsageError
 
-_LOOK_S = 10.0  # how long to watch before asking why nodes are not ready
+_LOOK_S = (1.0, 15.0)  # how long to watch before asking why nodes are not ready: ever longer
 _SHOWN = 50  # pods looked at for reasons, events too
 _HOPELESS = re.compile(
-    r"not found|manifest unknown|unauthorized|denied|forbidden|invalid reference|InvalidImageName"
-    r"|ErrImageNeverPull|no node takes",
-    re.IGNORECASE,
+    r"(ErrImage|ImagePull|RegistryUnavailable).*"
+    r"(not found|manifest unknown|unauthorized|denied|forbidden|invalid reference)"
+    r"|InvalidImageName|ErrImageNeverPull|image will run as root|no node takes",
+    re.IGNORECASE | re.DOTALL,
 )
+_NOT_RUN = "the image does not run"  # hopeless when it is still so at the next look
 _UNLIKE = re.compile(r"\b(?:[0-9a-f]{8,}|[a-z0-9-]+-[a-z0-9]{5})\b")  # differs from pod to pod
 
 
@@ -29,7 +31,7 @@ _UNLIKE = re.compile(r"\b(?:[0-9a-f]{8,}|[a-z0-9-]+-[a-z0-9]{5})\b")  # differs 
 class Pulled:
     """How far it is: nodes that have the image, nodes that should; why others have it not yet.
 
-    `reasons` counts nodes by what is said of them, each reason once.
+    `reasons` counts nodes by what is said of them, each reason once; 0 where it is said of all.
     """
 
     ready: int = 0
@@ -79,18 +81,25 @@ def _wait(
     deadline = time.monotonic() + timeout_s
     version = ""
     pulled = Pulled()
+    patience_s, longest_s = _LOOK_S
     while True:
-        look_s = max(1.0, min(_LOOK_S, deadline - time.monotonic()))
+        look_s = max(1.0, min(patience_s, deadline - time.monotonic()))
+        patience_s = min(2 * patience_s, longest_s)
         version, seen = _look(cluster, path, generation, version, look_s, pulled, tell)
         pulled = Pulled(seen.ready, seen.nodes, pulled.reasons)
         if pulled.complete:
             return pulled
+        before = {reason for reason, _ in pulled.reasons}
         if seen.ready == seen.nodes == 0 and time.monotonic() < deadline:
             pulled = Pulled(reasons=_no_node(cluster, path, generation))
         else:
             pulled = Pulled(seen.ready, seen.nodes, _why_not(cluster, path))
         tell(pulled)
-        hopeless = [reason for reason, _ in pulled.reasons if _HOPELESS.search(reason)]
+        hopeless = [
+            reason
+            for reason, _ in pulled.reasons
+            if _HOPELESS.search(reason) or (reason.startswith(_NOT_RUN) and reason in before)
+        ]
         if stop.is_set():
             raise TransientError("interrupted", where=f"cluster {cluster.name!r}")
         if hopeless or time.monotonic() >= deadline:
@@ -127,7 +136,7 @@ def _look(
             if now != seen:
                 seen = now
                 tell(Pulled(seen.ready, seen.nodes, last.reasons))
-            if seen.complete or time.monotonic() >= until:
+            if seen.complete or not nodes or time.monotonic() >= until:
                 break
     except Gone:
         return "", seen
@@ -140,7 +149,7 @@ def _why_not(cluster: Cluster, path: str) -> tuple[tuple[str, int], ...]:
     """Return why nodes do not have it yet; the DaemonSet's own warnings where no pod says it."""
     namespace = path.split("/")[5]
     said = pod_reasons(cluster, namespace, f"app.kubernetes.io/name={labels.PREPULL}")
-    return said or tuple(_warnings(cluster, namespace).most_common())
+    return said or tuple((words, 0) for words in _warnings(cluster, namespace))
 
 
 def pod_reasons(cluster: Cluster, namespace: str, selector: str) -> tuple[tuple[str, int], ...]:
@@ -166,7 +175,7 @@ def _reasons(pod: Mapping[str, Any]) -> Iterator[str]:
         waiting = state.get("waiting") or {}
         if ended.get("exitCode"):
             last = " ".join(str(ended.get("message") or ended.get("reason") or "").split())[-200:]
-            yield f"the image does not run: exit status {ended['exitCode']}: {last}"
+            yield f"{_NOT_RUN}: exit status {ended['exitCode']}: {last}"
             return
         if waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
             text = " ".join(str(waiting.get("message") or "").split())
@@ -177,7 +186,7 @@ def _reasons(pod: Mapping[str, Any]) -> Iterator[str]:
             yield f"{each.get('reason')}: {each.get('message')}"
 
 
-def _warnings(cluster: Cluster, namespace: str) -> Counter[str]:
+def _warnings(cluster: Cluster, namespace: str) -> list[str]:
     """Return the warnings about the DaemonSet: pods that the API server did not let it make."""
     try:
         page = cluster.get(
@@ -186,11 +195,12 @@ def _warnings(cluster: Cluster, namespace: str) -> Counter[str]:
             limit=_SHOWN,
         )
     except HiggsdemoError:  # events are a courtesy
-        return Counter()
-    said = Counter[str]()
-    for event in page.get("items") or ():
-        said[re.sub(r'"?higgsdemo-prepull-\w{5}"?', "a pod", str(event.get("message")))] += 1
-    return said
+        return []
+    said = (
+        re.sub(r'"?higgsdemo-prepull-\w{5}"?', "of the pre-pull", str(event.get("message")))
+        for event in page.get("items") or ()
+    )
+    return list(dict.fromkeys(words.rpartition("similar events): ")[2] for words in said))
 
 
 def _no_node(cluster: Cluster, path: str, generation: int) -> tuple[tuple[str, int], ...]:
@@ -203,10 +213,12 @@ def _no_node(cluster: Cluster, path: str, generation: int) -> tuple[tuple[str, i
 def _failed(
     cluster: Cluster, image: documents.Image, pulled: Pulled, timeout_s: float, *, hopeless: bool
 ) -> HiggsdemoError:
-    said = "; ".join(f"{reason} ({count} nodes)" for reason, count in pulled.reasons)
+    said = "; ".join(
+        f"{reason} ({count} nodes)" if count else reason for reason, count in pulled.reasons
+    )
     where = f"cluster {cluster.name!r}, {pulled.ready} of {pulled.nodes} nodes ready"
     if hopeless:
-        does = "run" if "does not run" in said else "be pulled"
+        does = "run" if _NOT_RUN in said or "as root" in said else "be pulled"
         return UsageError(
             f"the image {image.name} cannot {does}",
             why=said,
