@@ -33,7 +33,7 @@ INSTALLED_DOCS := $(INSTALLED)-docs
 .PHONY: help
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "settings: VENV=.venv  PYTHON=python3  DEMO_DATA=demo-data  PYTEST='-k ledger'  BENCH=--quick"
 
 .PHONY: demo
@@ -69,6 +69,13 @@ bench: $(INSTALLED) ## speed against ROOT, coffea and uproot (BENCH=--quick for 
 	if coffea=$(WITH_COFFEA); then export HIGGSDEMO_COFFEA_PYTHON=$$coffea; fi; \
 	$(BIN)/python benchmarks/run.py $(BENCH); \
 	$(BIN)/python benchmarks/merge.py
+
+.PHONY: benchstorage
+benchstorage: $(INSTALLED_TEST) ## bytes, requests and CPU time per kind of store (BENCH=--quick)
+	@if root=$(WITH_ROOT); then export HIGGSDEMO_ROOT_PYTHON=$$root; fi; \
+	if coffea=$(WITH_COFFEA); then export HIGGSDEMO_COFFEA_PYTHON=$$coffea; fi; \
+	scripts/install-test-services || true; \
+	$(BIN)/python benchmarks/storage.py $(BENCH)
 
 .PHONY: clean
 clean: ## remove what make has built: demo data, documentation, caches (not runs/, not .venv)

@@ -10,6 +10,7 @@ import hist
 import uproot
 from awkward_selection import select
 from measuring import BINS, LOWER, UPPER, Counts, channel, measure
+from uproot.source.xrootd import XRootDSource
 
 FIELDS = ("pt", "eta", "phi", "mass", "charge", "dxy", "dxyErr", "dz", "dzErr")
 COLUMNS = {
@@ -29,7 +30,9 @@ def analyse(path: str) -> Counts:
     def fill(name: str, values: Any) -> None:
         masses[name].fill(values)
 
-    for batch in uproot.iterate({path: "Events"}, names):
+    # Its default, fsspec-xrootd, hands numpy's integers on, which XRootD 6 refuses (seen with 0.5).
+    own = {"handler": XRootDSource} if path.startswith("root:") else {}
+    for batch in uproot.iterate({path: "Events"}, names, **own):
         events += len(batch)
         muons, electrons = (
             ak.zip({field: batch[f"{flavour}_{field}"] for field in fields})

@@ -17,7 +17,7 @@ from tests.ledger.builders import make_task, result_of
 from tests.services.fixtures import or_skip
 from tests.services.redis import RedisServer, redis_server
 from tests.services.s3 import S3Server
-from tests.sinks.conftest import QUICK, use_redis, use_s3
+from tests.sinks.conftest import QUICK, Place, use_redis, use_s3
 
 __all__ = ["higgsdemo"]
 
@@ -146,3 +146,20 @@ def test_of_two_buses_one_is_enough(
 def test_records_come_first_and_each_once(tmp_path: Path) -> None:
     opened = open_sinks(["redis://h", tmp_path.as_uri(), "rediss://h", tmp_path.as_uri()])
     assert [sink.is_record for sink in opened] == [True, False, False]
+
+
+def test_a_worker_and_a_collector_over_every_kind_of_sink(
+    place: Place, script: Callable[..., Task], tmp_path: Path, higgsdemo: Callable[..., Said]
+) -> None:
+    task = script("only", events=3)
+    made = create_run(
+        tmp_path / "runs", place.run, record={}, samples=(Sample("s", "data", ()),), tasks=[task]
+    )
+    path = tmp_path / "task.json"
+    path.write_text(json.dumps(task.to_json()))
+    for _ in range(2):
+        ended = call("higgsdemo.worker", path, "--sink", place.url, "--run", place.run)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    said = higgsdemo("collect", made.path, "--from", place.url, "--json")
+    assert said.status == 0, said.err
+    assert (said.json["results"], said.json["alarms"], said.json["complete"]) == (1, 0, True)
