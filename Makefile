@@ -47,7 +47,7 @@ test: $(INSTALLED_TEST) ## all tests, with coverage (PYTEST='...' for arguments 
 	@export COVERAGE_FILE="$(CURDIR)/$(BUILD)/coverage/data"; \
 	if root=$(WITH_ROOT); then export HIGGSDEMO_ROOT_PYTHON=$$root; fi; \
 	scripts/install-test-services || true; \
-	scripts/install-test-kubernetes || true; \
+	scripts/install-test-kubernetes && scripts/build-image >/dev/null || true; \
 	$(BIN)/python -m pytest -p tests.ci_skips -n $(TEST_PROCESSES) --dist loadgroup \
 	  -o cache_dir=$(BUILD)/pytest --cov --cov-report term $(PYTEST)
 

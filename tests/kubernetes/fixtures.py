@@ -4,6 +4,7 @@ For all tests: `pytest_plugins = ("tests.kubernetes.fixtures",)` in tests/confte
 use them all run in one process of pytest-xdist, one after another: clusters are large.
 """
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kubernetes.binaries import built, installed, needs_root
+from tests.kubernetes.binaries import ROOT, built, installed, needs_root
 from tests.kubernetes.client import Client
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.control_plane import control_plane as start_control_plane
@@ -25,7 +26,14 @@ from tests.services.fixtures import or_skip
 from tests.services.process import Server
 from tests.services.programs import UnavailableError
 
-OURS = {"control_plane", "kwok_cluster", "needs_real_nodes", "real_clusters", "image_registry"}
+OURS = {
+    "control_plane",
+    "image_registry",
+    "kwok_cluster",
+    "needs_real_nodes",
+    "real_clusters",
+    "worker_image",
+}
 SHELL = "localhost/shell:1"  # on every real node
 
 
@@ -55,6 +63,41 @@ class RealCluster:
     def processes(self) -> list[Server]:
         """All processes, for the report of a failed test."""
         return [*self.control_plane.processes, *self.node.processes]
+
+
+@dataclass(frozen=True)
+class WorkerImage:
+    """The image of images/worker, as podman has built it."""
+
+    archive: Path  # of OCI, to load on a node or to push
+
+    @property
+    def name(self) -> str:
+        """What podman calls it."""
+        return f"localhost/higgsdemo-worker:{self.archive.stem.removeprefix('worker-')}"
+
+    def podman(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run podman, with the settings that this machine needs."""
+        script = 'source scripts/podman.sh && exec podman "$@"'
+        return subprocess.run(
+            ["bash", "-c", script, "podman", *arguments],
+            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def worker_image() -> WorkerImage:
+    """The worker's image; building it takes minutes the first time, and is then cached."""
+    try:
+        for name in ("podman", "debootstrap"):
+            installed(name)
+        needs_root()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    command = [ROOT / "scripts" / "build-image"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return WorkerImage(Path(done.stdout.strip()))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
