@@ -68,7 +68,8 @@ bench: $(INSTALLED) ## speed against ROOT, coffea and uproot (BENCH=--quick for 
 	@if root=$(WITH_ROOT); then export HIGGSDEMO_ROOT_PYTHON=$$root; fi; \
 	if coffea=$(WITH_COFFEA); then export HIGGSDEMO_COFFEA_PYTHON=$$coffea; fi; \
 	$(BIN)/python benchmarks/run.py $(BENCH); \
-	$(BIN)/python benchmarks/merge.py
+	$(BIN)/python benchmarks/merge.py; \
+	$(BIN)/python benchmarks/plan.py
 
 .PHONY: benchstorage
 benchstorage: $(INSTALLED_TEST) ## bytes, requests and CPU time per kind of store (BENCH=--quick)

@@ -35,4 +35,5 @@ def say_error(error: HiggsdemoError) -> None:
 
 def print_json(document: Any) -> None:
     """Print a document for programs."""
-    out.out(json.dumps(document, indent=1), highlight=False)
+    # Not by rich, which would take the text apart: a plan of ten thousands of tasks is long.
+    out.file.write(json.dumps(document, indent=1) + "\n")
