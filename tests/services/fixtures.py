@@ -7,12 +7,15 @@ used are in its report.
 
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
 
 from tests.services.faults import FaultServer, fault_server
 from tests.services.gcs import GcsServer, gcs_server
+from tests.services.grid import Grid, make_grid
 from tests.services.http_files import HttpServer, http_server
 from tests.services.process import Server
 from tests.services.programs import UnavailableError
@@ -61,6 +64,30 @@ def xrootd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XrootdServer]:
     """An XRootD server of `xrootd.folder`: put files of your own into it."""
     with or_skip(xrootd_server(tmp_path_factory.mktemp("xrootd"))) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def xrootd_gsi(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[XrootdServer, Grid]]:
+    """An XRootD server that lets in who has an X.509 proxy, and no other; name it localhost."""
+    folder = tmp_path_factory.mktemp("xrootd-gsi")
+    with ExitStack() as stack:
+        try:
+            # Its user must see the authorities, and a test's own folders are for their owner alone.
+            place = Path(stack.enter_context(TemporaryDirectory(prefix="higgsdemo-grid-")))
+            place.chmod(0o755)
+            grid = make_grid(place / "grid")
+            gsi = f"-certdir:{grid.authorities} -cert:{grid.certificate} -key:{grid.key}"
+            security = (
+                "xrootd.seclib libXrdSec.so",
+                f"sec.protocol gsi {gsi} -crl:0 -gmapopt:10 -dlgpxy:0",
+                "sec.protbind * only gsi",
+            )
+            started = xrootd_server(folder, security=security, owned=[grid.key])
+            yield stack.enter_context(started), grid
+        except UnavailableError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

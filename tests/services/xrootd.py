@@ -5,7 +5,7 @@ import secrets
 import socket
 import struct
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class XrootdServer:
         return f"{self.http_endpoint}{EXPORTED}/{name}"
 
 
-def _configuration(root: Path, port: int) -> str:
+def _configuration(root: Path, port: int, security: Sequence[str]) -> str:
     lines = (
         f"all.export {EXPORTED} r/o",
         f"oss.localroot {root}",
@@ -59,6 +59,7 @@ def _configuration(root: Path, port: int) -> str:
         "xrootd.chksum max 2 adler32",
         "xrd.allow host 127.0.0.1",  # it listens everywhere: there is no option for an address
         "xrd.allow host localhost",
+        *security,
     )
     return "\n".join(lines) + "\n"
 
@@ -71,8 +72,17 @@ def _speaks_root(port: int) -> bool:
 
 
 @contextmanager
-def xrootd_server(tmp_path: Path, files: Path | None = None) -> Iterator[XrootdServer]:
-    """Start a server of the files in a folder (`xrootd-files` in `tmp_path`, unless named)."""
+def xrootd_server(
+    tmp_path: Path,
+    files: Path | None = None,
+    *,
+    security: Sequence[str] = (),
+    owned: Sequence[Path] = (),
+) -> Iterator[XrootdServer]:
+    """Start a server of the files in a folder (`xrootd-files` in `tmp_path`, unless named).
+
+    `security` are further lines of its configuration, `owned` the keys that must be its user's.
+    """
     folder = tmp_path.resolve()
     files = (files or folder / "xrootd-files").resolve()
     files.mkdir(parents=True, exist_ok=True)
@@ -87,12 +97,13 @@ def xrootd_server(tmp_path: Path, files: Path | None = None) -> Iterator[XrootdS
         import pwd
 
         daemon = pwd.getpwnam("daemon")
-        os.chown(state, daemon.pw_uid, daemon.pw_gid)
+        for path in (state, *owned):
+            os.chown(path, daemon.pw_uid, daemon.pw_gid)
         privileges = AS_DAEMON
 
     def start(ports: list[int]) -> Server:
         configuration = state / "xrootd.cfg"
-        configuration.write_text(_configuration(root, ports[0]))
+        configuration.write_text(_configuration(root, ports[0], security))
         command = (program("xrootd"), "-c", configuration, "-I", "v4", "-p", str(ports[0]))
         return spawn("xrootd", command, log, cwd=state, privileges=privileges)
 

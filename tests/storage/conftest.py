@@ -22,6 +22,7 @@ from tests.services.fixtures import (
     s3,
     s3_tls,
     xrootd,
+    xrootd_gsi,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "s3",
     "s3_tls",
     "xrootd",
+    "xrootd_gsi",
 ]
 
 

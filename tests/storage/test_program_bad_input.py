@@ -23,8 +23,10 @@ from tests.services.faults import (
     expired_token,
     slow_down,
 )
+from tests.services.grid import Grid
 from tests.services.http_files import HttpServer
 from tests.services.s3 import S3Server
+from tests.services.xrootd import XrootdServer
 from tests.storage.conftest import publish
 from tests.storage.test_aws import keys_of
 
@@ -145,6 +147,35 @@ def test_a_clock_that_is_wrong(
     assert "the clock of this machine is wrong" in said.err
     assert "set it right (NTP)" in said.err
     assert failed(higgsdemo) == {"credentials": 1}
+
+
+@pytest.mark.slow
+def test_a_proxy_that_is_missing_or_has_ended(
+    higgsdemo: Higgsdemo,
+    xrootd_gsi: tuple[XrootdServer, Grid],
+    events: Path,
+    environment: Any,
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("XRootD")
+    server, grid = xrootd_gsi
+    publish(events, server.folder, "a.root")
+    url = server.url("a.root").replace("127.0.0.1", "localhost")
+    environment({"X509_CERT_DIR": str(grid.authorities)})
+    environment({"X509_USER_PROXY": str(grid.expired_proxy)})
+    said = run(higgsdemo, url)
+    assert said.status == 1
+    assert "the credentials for root://localhost:" in said.err  # before the run
+    assert f"credentials: not let in\n  where: {url}" in said.err
+    assert f"the proxy {grid.expired_proxy} ended at " in said.err
+    assert "voms-proxy-init" in said.err
+    assert failed(higgsdemo) == {"credentials": 1}
+    environment({"X509_USER_PROXY": str(tmp_path / "none")})
+    said = higgsdemo("resume", "r", "--no-plot")
+    assert f"there is no proxy at {tmp_path / 'none'}" in said.err
+    environment({"X509_USER_PROXY": str(grid.proxy)})
+    said = higgsdemo("resume", "r", "--no-plot")
+    assert said.status == 0, said.err
 
 
 def test_an_unknown_scheme_has_its_nearest_and_makes_no_run(higgsdemo: Higgsdemo) -> None:

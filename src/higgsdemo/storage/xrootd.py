@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from higgsdemo.errors import CredentialsError, InputError, TaskError
@@ -16,6 +17,7 @@ from higgsdemo.storage.patience import PassingError, Rate
 from higgsdemo.storage.ranges import coalesce, pieces
 from higgsdemo.storage.remote import Head, Raw
 from higgsdemo.storage.source import Range
+from higgsdemo.storage.tokens import bearer_token, jwt_expiry, proxy_expiry, proxy_path
 from higgsdemo.storage.urls import redact
 
 # A server's own limits to a vector read: XRootD protocol 5.2, kXR_readv (configurable; these are
@@ -127,10 +129,29 @@ class XrootdFile:
     def _refused(self, what: str, said: str) -> CredentialsError:
         return CredentialsError(
             what,
-            why=said,
+            why="; ".join([said, *_ended(self._access)]),
             where=self.shown,
             hint="get a proxy (voms-proxy-init) or a token (BEARER_TOKEN_FILE), then resume",
         )
+
+
+def _ended(access: Access) -> list[str]:
+    """Say what is the matter with our proxy and token: the client only says that none would do."""
+    said = []
+    proxy, now = proxy_path(access), datetime.now(UTC)
+    try:
+        ends = proxy_expiry(proxy)
+        if ends is None:
+            said.append(f"there is no proxy at {proxy}")
+        elif ends < now:
+            said.append(f"the proxy {proxy} ended at {ends:%Y-%m-%d %H:%M:%S} UTC")
+        token = bearer_token(access)
+        ends = jwt_expiry(token) if token else None
+        if ends is not None and ends < now:
+            said.append(f"the token ended at {ends:%Y-%m-%d %H:%M:%S} UTC")
+    except CredentialsError as error:
+        said.append(f"{error.what}: {error.where}")
+    return said
 
 
 def _environment(access: Access) -> dict[str, int]:
