@@ -1,19 +1,28 @@
 """`samples download` and `upload` as commands: lists of the portal, plans, words that are wrong."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from higgsdemo.storage.wire import close_all
 from tests.catalog.portal.conftest import entry, record
 from tests.cli.conftest import Said
+from tests.services.http_files import HttpServer
 from tests.services.xrootd import XrootdServer
 from tests.transfer.files import adler32, contents, publish, set_of
 
 Higgsdemo = Callable[..., Said]
 FILES = contents(3_000_000, 1000)
+
+
+@pytest.fixture(autouse=True)
+def _hang_up() -> Iterator[None]:
+    """Leave no connection open: the commands run in this process, which goes on."""
+    yield
+    close_all()
 
 
 @pytest.fixture
@@ -51,6 +60,30 @@ def test_lists_sizes_and_checksums_of_the_portal(
     assert (again.json["present"], again.json["bytes_moved"]) == (2, 0)
     fake.records.clear()
     assert "2 were there" in higgsdemo(*words).out  # the list is in the cache
+
+
+def test_files_that_a_set_lists_come_from_there_with_the_checksums_of_the_portal(
+    higgsdemo: Higgsdemo, fake: Any, listed: Path, http_files: HttpServer, tmp_path: Path
+) -> None:
+    folder = http_files.folder / "eos" / "opendata" / "x"
+    publish(folder, FILES)
+    fake.records[777] = record(
+        777,
+        "A set",
+        [
+            entry(f"root://eospublic.cern.ch//eos/opendata/x/{name}", len(data), adler32(data))
+            for name, data in FILES.items()
+        ],
+    )
+    urls = [http_files.url(f"eos/opendata/x/{name}") for name in FILES]
+    text = listed.read_text().replace("record: 777", f"record: 777, files: {json.dumps(urls)}")
+    listed.write_text(text)
+    words = ("samples", "download", listed, "--server", fake.url, "--json")
+    plan = higgsdemo(*words, "--dry-run").json
+    assert [one["url"] for one in plan["todo"]] == urls
+    said = higgsdemo(*words)
+    assert said.status == 0, said.err
+    assert (said.json["moved"], said.json["unverified"]) == (2, 0)
 
 
 def test_a_file_that_is_wrong_is_named(

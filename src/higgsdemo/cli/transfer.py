@@ -243,11 +243,12 @@ def _with_portal(wanted: SampleSet, *, over_http: bool, server: str | None) -> S
 
     try:
         with err.status("asking the portal"):
-            return portal.fetch_set(
+            found = portal.fetch_set(
                 wanted,
                 portal=portal.Portal() if server is None else portal.Portal(server),
                 protocol="http" if over_http else "root",
             )
+        return found if over_http else _where_the_user_says(wanted, found)
     except HiggsdemoError as error:
         if over_http or not all(sample.files for sample in wanted.samples):
             raise
@@ -255,6 +256,33 @@ def _with_portal(wanted: SampleSet, *, over_http: bool, server: str | None) -> S
             f"[yellow]without the checksums of the portal[/]: {escape(error.why or error.what)}"
         )
         return wanted
+
+
+def _where_the_user_says(wanted: SampleSet, found: SampleSet) -> SampleSet:
+    """Return the set with the sizes and checksums that were `found`, its own files where it has.
+
+    The portal's place of a file is a further copy.
+    """
+    samples = []
+    for mine, its in zip(wanted.samples, found.samples, strict=True):
+        if not mine.files:
+            samples.append(its)
+            continue
+        known = {file.name: file for file in its.files}
+        files = []
+        for file in mine.files:
+            other = known.get(file.name, file)
+            copies = [*file.replicas, other.url]
+            files.append(
+                dataclasses.replace(
+                    file,
+                    size_bytes=file.size_bytes or other.size_bytes,
+                    checksum=file.checksum or other.checksum,
+                    replicas=tuple(dict.fromkeys(one for one in copies if one != file.url)),
+                )
+            )
+        samples.append(dataclasses.replace(mine, files=tuple(files)))
+    return dataclasses.replace(wanted, samples=tuple(samples))
 
 
 def _refuse_other_set(folder: Path, chosen: SampleSet) -> None:
