@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from higgsdemo.model import Task, TaskFile
@@ -17,6 +17,7 @@ from higgsdemo.plan import (
     slots_of,
 )
 
+PRICES = read_prices()
 PACE = Pace(
     bytes_per_core_s=100.0,
     start_s=2.0,
@@ -81,6 +82,7 @@ def test_the_store_is_shared_by_all_clusters() -> None:
     assert make_forecast(shares, pace=pace).seconds == 20_000 / 10
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 50), st.integers(0, 40), st.integers(1, 5)), min_size=1, max_size=4
@@ -94,7 +96,7 @@ def test_sums_add_up_and_the_document_is_json(
         (ClusterShape(f"c{n}", slots, nodes, "n1-highmem-16"), tasks(count, sample=f"s{n}"))
         for n, (count, slots, nodes) in enumerate(clusters)
     ]
-    forecast = make_forecast(shares, prices=read_prices(), tasks_per_pod=per_pod)
+    forecast = make_forecast(shares, prices=PRICES, tasks_per_pod=per_pod)
     assert forecast.tasks == sum(count for count, *_ in clusters)
     assert forecast.size_bytes == 1000 * forecast.tasks
     document = json.loads(json.dumps(forecast.to_json(), allow_nan=False))

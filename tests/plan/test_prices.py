@@ -59,6 +59,13 @@ def test_not_a_price_table(tmp_path: Path, text: str, said: str) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_the_table_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text("machines: [{flavor: mine, cores: 1, memory: 1, usd_per_hour: 1}]")
+    monkeypatch.setenv("HIGGSDEMO_PRICES", str(path))
+    assert list(read_prices().machines) == ["mine"]
+
+
 def test_no_such_table(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the price table"):
         read_prices(tmp_path / "absent.yaml")

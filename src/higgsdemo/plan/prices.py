@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from higgsdemo.errors import UsageError
+
+ENVIRONMENT = "HIGGSDEMO_PRICES"  # a table of one's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,14 @@ class Prices:
 
 
 def read_prices(path: Path | None = None) -> Prices:
-    """Read a price table, by default the one that comes with the package.
+    """Read a price table; by default what HIGGSDEMO_PRICES names, or that of the package.
 
     Raises UsageError, with the place in the file, for what is not one.
     """
     import yaml
 
+    if path is None and os.environ.get(ENVIRONMENT):
+        path = Path(os.environ[ENVIRONMENT])
     where = str(path) if path else "the price table of the package"
     try:
         text = (
