@@ -8,6 +8,8 @@ import pytest
 from higgsdemo.errors import InputError, TransientError
 from higgsdemo.storage import Access, Source, open_source
 from higgsdemo.storage.xrootd import PART_BYTES, PARTS, XrootdFile
+from tests.services.fixtures import or_skip
+from tests.services.redirector import redirector
 from tests.services.xrootd import XrootdServer
 from tests.storage.conftest import blob, publish
 
@@ -90,3 +92,23 @@ def test_a_server_that_says_nothing_is_given_up(access: Make):
         with pytest.raises(TransientError):
             open_source(f"root://127.0.0.1:{port}//data/f", access=access(tries=1, stall_s=2))
         assert time.monotonic() - began < 60
+
+
+@pytest.mark.slow
+def test_a_redirector_leads_to_a_server_that_lives(tmp_path: Path, access: Make):
+    """Of two servers with the file, the one that is read from dies: the other is read on from."""
+    data = blob(3_000_000)
+    with or_skip(redirector(tmp_path)) as cluster:
+        for server in cluster.servers:
+            (server.folder / "both.bin").write_bytes(data)
+        (cluster.servers[1].folder / "one.bin").write_bytes(b"only here")
+        with open_source(cluster.url("one.bin"), access=access(connect_s=3)) as source:
+            assert bytes(source.read([(0, 9)])[0]) == b"only here"
+        with open_source(cluster.url("both.bin"), access=access(connect_s=3)) as source:
+            assert bytes(source.read([(10, 20)])[0]) == data[10:20]
+            reading = source._remote._file.get_property("DataServer")  # type: ignore[attr-defined]
+            (used,) = [one for one in cluster.servers if reading.endswith(f":{one.port}")]
+            used.kill()
+            assert bytes(source.read([(1_000_000, 2_000_000)])[0]) == data[1_000_000:2_000_000]
+        with open_source(cluster.url("both.bin"), access=access(connect_s=3)) as source:
+            assert source.size == len(data)
