@@ -20,6 +20,7 @@ from higgsdemo.cli import (
     samples,
     show,
     status,
+    submit,
     transfer,
     watch,
 )
@@ -67,6 +68,7 @@ app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("clusters-create", rich_help_panel=_CLUSTERS)(clusters.clusters_create)
 app.command("clusters-delete", rich_help_panel=_CLUSTERS)(clusters.clusters_delete)
 app.command("prepare", rich_help_panel=_CLUSTERS)(prepare.prepare)
+app.command("submit", rich_help_panel=_CLUSTERS)(submit.submit)
 app.command("cleanup", rich_help_panel=_CLUSTERS)(prepare.cleanup)
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("watch", rich_help_panel=_SEE)(watch.watch)

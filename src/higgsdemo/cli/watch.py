@@ -8,13 +8,22 @@ from typing import Annotated
 
 import typer
 
+from higgsdemo.cli.console import out
 from higgsdemo.cli.following import follow
 from higgsdemo.cli.gathering import Gathering
-from higgsdemo.cli.metering import MetricsPort, metered
+from higgsdemo.cli.in_clusters import (
+    Following,
+    Reconciling,
+    follow_clusters,
+    is_in_clusters,
+)
+from higgsdemo.cli.metering import MetricsPort, metered, metered_run
 from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import RunDirectory, open_run, run_names
 from higgsdemo.monitor import Monitor, View, record_performance
+
+_CLUSTERS = "Kubernetes"
 
 AnyRun = Annotated[
     str | None,
@@ -51,6 +60,38 @@ def watch(
     sinks: Sinks = None,
     every: Every = None,
     once: Once = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="C", help="Show this cluster only.", rich_help_panel=_CLUSTERS
+        ),
+    ] = None,
+    cluster_patience: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="A cluster silent for longer is given up: its tasks go to others.",
+            rich_help_panel=_CLUSTERS,
+        ),
+    ] = 300,
+    give_up: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="C",
+            help="Give this cluster up now; may be repeated.",
+            rich_help_panel=_CLUSTERS,
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Kubeconfig.",
+            show_default="KUBECONFIG or ~/.kube/config",
+            rich_help_panel=_CLUSTERS,
+        ),
+    ] = None,
     metrics_port: MetricsPort = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
@@ -60,6 +101,9 @@ def watch(
     One screen in a terminal, a line at a time in a pipe, JSON lines with --json. Ctrl-C ends the
     watching, not the run. Exit status 0 if the run is complete, 1 if tasks are missing.
 
+    A run in clusters is followed there too: its results are collected, what is lost is placed
+    anew, and a line in a pipe is that of the 2019 demo, with pods and jobs.
+
     [bold]Examples[/]
 
       higgsdemo watch
@@ -67,6 +111,11 @@ def watch(
       higgsdemo watch --json | jq .rates.events_per_s
     """
     made = find_run(runs, name)
+    if is_in_clusters(made) and not once:
+        following = Following(kubeconfig, sinks or (), cluster_patience, give_up or ())
+        with metered_run(made, metrics_port):
+            _watch_clusters(made, following, cluster, every, as_json=as_json)
+        return
     with contextlib.ExitStack() as stack:
         gathering = stack.enter_context(Gathering(made, sinks)) if sinks else None
         monitor = stack.enter_context(Monitor(made))
@@ -83,6 +132,31 @@ def watch(
             gathering.check()
             if view.ended:
                 record_performance(made)
+    if not view.complete:
+        raise typer.Exit(1)
+
+
+def _watch_clusters(
+    made: RunDirectory,
+    following: Following,
+    only: str | None,
+    every: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Follow a run in clusters, or look on while another process does."""
+    if made.driven is not True and (as_json or not out.is_terminal):
+        follow_clusters(made, following, only=only, as_json=as_json)
+        return
+    with Reconciling(made, following, only) as driving, Monitor(made) as monitor:
+        view = follow(
+            monitor,
+            as_json=as_json,
+            every_s=every,
+            notes=lambda _: driving.notes,
+            ended=lambda view: view.ended if driving.looks_on else driving.ended,
+        )
+    driving.close()
     if not view.complete:
         raise typer.Exit(1)
 

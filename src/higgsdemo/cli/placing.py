@@ -1,0 +1,341 @@
+"""The options of clusters: which ones, what pods are like, where results go.
+
+@cluster_options
+def submit(..., placing: Placing) -> None:
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from higgsdemo.cli.options import key_values
+from higgsdemo.cli.storing import Storing
+from higgsdemo.clusters.labels import NAMESPACE, check_namespace
+from higgsdemo.errors import UsageError
+from higgsdemo.storage import has_secret
+from higgsdemo.storage.urls import scheme_of
+
+if TYPE_CHECKING:
+    from higgsdemo.executors import Policy
+    from higgsdemo.executors.kubernetes.settings import PodSettings
+    from higgsdemo.model import Task
+
+_PANEL = "Kubernetes"
+STAGE_BYTES = 4_000_000_000  # of memory for whole files, where no limit is given
+# What pods need to know of our own environment: where things are, never who we are.
+_PASSED = (
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    *("STORAGE_EMULATOR_HOST", "HIGGSDEMO_STORAGE_HOST", "HIGGSDEMO_ANONYMOUS"),
+    *("HIGGSDEMO_CONNECTIONS", "HIGGSDEMO_STALL_S", "HIGGSDEMO_STAGGER_S"),
+)
+_SECRET_WORDS = ("SECRET_ACCESS", "SECRET_KEY", "ACCESS_KEY", "PASSWORD", "TOKEN", "CREDENTIAL")
+
+
+def _option(*names: str, **said: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=_PANEL, **said)
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What the options of clusters say."""
+
+    clusters: tuple[str, ...]
+    kubeconfig: Path | None
+    namespace: str
+    image: str
+    sinks: tuple[str, ...]
+    storage_type: str
+    cpu: str
+    backoff_limit: int
+    parallelism: int
+    tasks_per_pod: int
+    queue_name: str
+    spot: bool
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Mapping[str, str], ...]
+    resources: Mapping[str, str]
+    claims: Mapping[str, str]
+    environment: Mapping[str, str]
+    pull_secret: str
+    pull_policy: str
+    patience_s: float
+
+    def settings(
+        self,
+        storage: Storing,
+        policy: Policy,
+        clusters: Sequence[str],
+        tasks: Sequence[Task],
+    ) -> PodSettings:
+        """Return what pods are like. Raises UsageError for what pods cannot do."""
+        from higgsdemo.executors.kubernetes.documents import TASKS_DIR, file_name
+        from higgsdemo.executors.kubernetes.settings import SPOT, PodSettings
+
+        if not self.image:
+            raise UsageError(
+                "no image of the workers is named",
+                hint="--image REGISTRY/worker:1, or HIGGSDEMO_IMAGE in the environment",
+            )
+        if not self.sinks:
+            raise UsageError(
+                "results have no way back",
+                hint="name a sink: --sink s3://BUCKET/PREFIX, --redis-host HOST, "
+                "--output-bucket BUCKET",
+            )
+        self._refuse_what_pods_cannot_reach(tasks)
+        files = {
+            file_name(path): _read(Path(path))
+            for path in {t.certified for t in tasks if t.certified}
+        }
+        environment = {name: os.environ[name] for name in _PASSED if os.environ.get(name)}
+        environment |= dict(storage.plain)
+        authority = environment.pop("HIGGSDEMO_STORAGE_CA", None)
+        if authority:
+            files["storage-ca.pem"] = _read(Path(authority))
+            environment["HIGGSDEMO_STORAGE_CA"] = f"{TASKS_DIR}/storage-ca.pem"
+        environment.pop("HIGGSDEMO_STAGE_IN", None)
+        stage = storage.access().stage_in
+        return PodSettings(
+            image=self.image,
+            sinks=self.sinks,
+            clusters=tuple(clusters),
+            namespace=self.namespace,
+            cpu=self.cpu,
+            memory_bytes=policy.memory_bytes or 2_000_000_000,
+            memory_cap_bytes=4 * (policy.memory_bytes or 2_000_000_000),
+            stage_bytes=0 if stage is None else stage.limit_bytes or STAGE_BYTES,
+            stage_folder="/dev/shm" if stage is None else str(stage.folder),
+            retries=self.backoff_limit,
+            tries=policy.tries,
+            skip_bad_files=policy.skip_bad_files,
+            environment={**environment, **self.environment},
+            files=files,
+            claims=self.claims,
+            resources=self.resources,
+            node_selector=self.node_selector,
+            tolerations=(*(SPOT if self.spot else ()), *self.tolerations),
+            queue_name=self.queue_name,
+            pull_secret=self.pull_secret,
+            pull_policy=self.pull_policy,
+            tasks_per_pod=self.tasks_per_pod,
+            parallelism=self.parallelism,
+        )
+
+    def _refuse_what_pods_cannot_reach(self, tasks: Sequence[Task]) -> None:
+        folders = tuple(self.claims.values())
+
+        def reached(url: str) -> bool:
+            scheme = scheme_of(url)
+            path = url.removeprefix("file://")
+            return scheme not in (None, "file") or path.startswith(folders or "\0")
+
+        for url in self.sinks:
+            if has_secret(url):
+                raise UsageError(
+                    "the address of a sink carries a secret",
+                    hint="pods read it from a mounted secret: higgsdemo prepare puts it there",
+                )
+            if not reached(url):
+                raise UsageError(
+                    "pods cannot deliver to a folder of this machine",
+                    where=url,
+                    hint="a claim of a shared disk can be mounted: --claim NAME:/PATH",
+                )
+        for task in tasks:
+            for file in task.files:
+                if not reached(file.url):
+                    raise UsageError(
+                        "pods cannot read files of this machine",
+                        where=task.label,
+                        hint="put them into a bucket: higgsdemo samples upload; or mount a claim "
+                        "of a shared disk: --claim NAME:/PATH",
+                    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "cannot read a file that pods need", where=str(path), why=str(error)
+        ) from error
+
+
+def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of clusters; it has them as one `Placing`, called `placing`."""
+    own = inspect.signature(command, eval_str=True)
+    added = inspect.signature(_chosen, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        placing = _chosen(**{name: given.pop(name) for name in added})
+        command(**given, placing=placing)
+
+    kept = [one for name, one in own.parameters.items() if name != "placing"]
+    shown = own.replace(parameters=[*kept, *added.values()])
+    with_options.__signature__ = shown  # type: ignore[attr-defined] # what typer looks at
+    with_options.__annotations__ = {one.name: one.annotation for one in shown.parameters.values()}
+    return with_options
+
+
+def _chosen(
+    *,
+    clusters: Annotated[
+        str, _option(metavar="C1,C2", help="Contexts of the kubeconfig; tasks are shared out.")
+    ] = "",
+    cluster: Annotated[str, _option("--cluster", metavar="C", help="One of them only.")] = "",
+    kubeconfig: Annotated[
+        Path | None,
+        _option(metavar="FILE", help="Kubeconfig.", show_default="KUBECONFIG or ~/.kube/config"),
+    ] = None,
+    namespace: Annotated[str, _option(help="Namespace of everything.")] = NAMESPACE,
+    image: Annotated[str, _option(envvar="HIGGSDEMO_IMAGE", help="Image of the workers.")] = "",
+    sink: Annotated[
+        list[str] | None,
+        _option(
+            "--sink",
+            metavar="URL",
+            help="Where results go: s3://BUCKET/PREFIX, gs://..., redis://HOST:PORT/DB; may be "
+            "repeated, a store as record and Redis as bus.",
+        ),
+    ] = None,
+    redis_host: Annotated[
+        str, _option(metavar="HOST[:PORT]", help="Results over this Redis: a --sink.")
+    ] = "",
+    output_bucket: Annotated[
+        str, _option(metavar="BUCKET", help="Results into this bucket: a --sink.")
+    ] = "",
+    storage_type: Annotated[str, _option(help="Of buckets: s3 or gcs.")] = "s3",
+    gcs_project_id: Annotated[
+        str, _option(metavar="PROJECT", help="Google project that pays for requests.")
+    ] = "",
+    cpu_limit: Annotated[str, _option(metavar="CPU", help="Cores of a pod, e.g. 500m.")] = "1",
+    backoff_limit: Annotated[
+        int, _option(min=0, help="How often a cluster tries a pod again before we decide.")
+    ] = 2,
+    parallelism: Annotated[
+        int, _option(min=0, help="Pods at once in a cluster (0: as many as have room).")
+    ] = 0,
+    tasks_per_pod: Annotated[
+        str, _option(metavar="N|auto", help="Tasks that a pod does, one after another.")
+    ] = "auto",
+    queue_name: Annotated[str, _option(metavar="QUEUE", help="Queue of Kueue.")] = "",
+    spot: Annotated[
+        bool, _option("--spot", help="Also on machines that may be taken away.")
+    ] = False,
+    node_selector: Annotated[
+        list[str] | None, _option(metavar="KEY=VALUE", help="Only on such nodes; may be repeated.")
+    ] = None,
+    toleration: Annotated[
+        list[str] | None,
+        _option(metavar="KEY[=VALUE][:EFFECT]", help="Also on nodes with this taint."),
+    ] = None,
+    resource: Annotated[
+        list[str] | None,
+        _option(metavar="NAME=N", help="Of a pod besides, e.g. nvidia.com/gpu=1."),
+    ] = None,
+    claim: Annotated[
+        list[str] | None,
+        _option(metavar="NAME:/PATH", help="Mount this persistent volume claim there."),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        _option(metavar="KEY=VALUE", help="A variable of the workers; no secrets."),
+    ] = None,
+    pull_secret: Annotated[
+        str, _option(metavar="NAME", help="Secret of the namespace that the registry asks for.")
+    ] = "",
+    pull_policy: Annotated[str, _option(help="IfNotPresent, Always or Never.")] = "IfNotPresent",
+    cluster_patience: Annotated[
+        float,
+        _option(
+            min=1, metavar="SECONDS", help="A cluster silent for longer is given up: others go on."
+        ),
+    ] = 300,
+) -> Placing:
+    """Check what the options say."""
+    if storage_type not in ("s3", "gcs"):
+        raise UsageError(f"--storage-type is s3 or gcs, not {storage_type!r}")
+    if pull_policy not in ("IfNotPresent", "Always", "Never"):
+        raise UsageError(f"--pull-policy is IfNotPresent, Always or Never, not {pull_policy!r}")
+    names = [name.strip() for name in clusters.split(",") if name.strip()]
+    if cluster and names and cluster not in names:
+        raise UsageError(f"--cluster {cluster} is none of --clusters {clusters}")
+    sinks = list(sink or [])
+    if output_bucket:
+        scheme = "s3" if storage_type == "s3" else "gs"
+        sinks.append(
+            f"{scheme}://{output_bucket.removeprefix(f'{scheme}://').rstrip('/')}/higgsdemo"
+        )
+    if redis_host:
+        address = redis_host if "://" in redis_host else f"redis://{redis_host}"
+        sinks.append(address)
+    environment = key_values(env or [], "--env")
+    for name in environment:
+        if any(word in name.upper() for word in _SECRET_WORDS):
+            raise UsageError(
+                f"--env {name} looks like a secret",
+                hint="pods read secrets from a mounted Secret: higgsdemo prepare puts it there",
+            )
+    if gcs_project_id:
+        environment["GOOGLE_CLOUD_PROJECT"] = gcs_project_id
+    return Placing(
+        clusters=tuple(dict.fromkeys([cluster] if cluster else names)),
+        kubeconfig=kubeconfig,
+        namespace=check_namespace(namespace),
+        image=image,
+        sinks=tuple(dict.fromkeys(sinks)),
+        storage_type=storage_type,
+        cpu=_quantity(cpu_limit),
+        backoff_limit=backoff_limit,
+        parallelism=parallelism,
+        tasks_per_pod=_per_pod(tasks_per_pod),
+        queue_name=queue_name,
+        spot=spot,
+        node_selector=key_values(node_selector or [], "--node-selector"),
+        tolerations=tuple(_toleration(each) for each in toleration or ()),
+        resources=key_values(resource or [], "--resource"),
+        claims=dict(_claim(each) for each in claim or ()),
+        environment=environment,
+        pull_secret=pull_secret,
+        pull_policy=pull_policy,
+        patience_s=cluster_patience,
+    )
+
+
+def _quantity(text: str) -> str:
+    from higgsdemo.clusters.capacity import quantity
+
+    if quantity(text) <= 0:
+        raise UsageError(f"a pod needs more CPU than {text}", hint="e.g. --cpu-limit 1")
+    return text
+
+
+def _per_pod(text: str) -> int:
+    if text == "auto":
+        return 0
+    if text.isdecimal() and 0 < int(text) <= 1000:
+        return int(text)
+    raise UsageError(f"--tasks-per-pod is a number from 1 to 1000, or auto, not {text!r}")
+
+
+def _toleration(text: str) -> Mapping[str, str]:
+    taint, _, effect = text.partition(":")
+    key, equals, value = taint.partition("=")
+    found = {"key": key, "operator": "Equal" if equals else "Exists"}
+    return found | ({"value": value} if equals else {}) | ({"effect": effect} if effect else {})
+
+
+def _claim(text: str) -> tuple[str, str]:
+    name, colon, path = text.partition(":")
+    if not colon or not name or not path.startswith("/"):
+        raise UsageError(f"--claim {text!r} is not NAME:/PATH")
+    return name, path.rstrip("/") or "/"

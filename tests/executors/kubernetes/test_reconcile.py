@@ -1,0 +1,352 @@
+"""Reconciliation over a model of clusters: whatever happens, every task is accounted for."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from higgsdemo.clusters.refusals import ClusterApiError
+from higgsdemo.errors import Cause
+from higgsdemo.executors.kubernetes.pods import Ending
+from higgsdemo.ledger import closing_check
+from higgsdemo.ledger.placements import JobState
+from higgsdemo.model import Failure
+from tests.executors.kubernetes.model import ModelJob, World
+from tests.ledger.builders import check_accounting, make_tasks, result_of
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, make_tasks(12))
+
+
+def finish(world: World, job: ModelJob, index: int) -> None:
+    for task in world.tasks_of(job, index):
+        world.sink.deliver(result_of(task))
+    job.done.add(index)
+
+
+def finish_all(world: World) -> None:
+    """Let everything that is left run well, to the end."""
+    for _ in range(60):
+        world.step(3)
+        if world.ledger.counts().ended:
+            return
+        for _, job, index in world.pods():
+            finish(world, job, index)
+    raise AssertionError(f"it does not end: {world.ledger.counts()}")
+
+
+def test_a_run_without_trouble(world: World) -> None:
+    state = world.step(2)
+    assert state.counts.running == sum(
+        min(3, j.completions) for s in world.sites.values() for j in s.jobs.values()
+    )
+    assert state.line["jobs"] == {"total": 12, "succeeded": 0}
+    finish_all(world)
+    counts = world.ledger.counts()
+    assert (counts.done, counts.failed) == (12, {})
+    assert closing_check(world.ledger, world.manifest) == []
+    assert len(world.placements.jobs()) == 2  # two samples, small enough for one cluster each
+    assert all(job.state is JobState.PLACED for job in world.placements.jobs())
+    attempts = [each for task in world.tasks for each in world.ledger.attempts(task)]
+    assert {each["place"].split("/")[0] for each in attempts} == {"one", "two"}
+
+
+def test_done_without_a_result_is_lost_and_done_again(world: World) -> None:
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    job.done.add(index)
+    world.step(3)
+    assert world.ledger.tries(task.id) == 1
+    assert len(world.placements.jobs()) == 3
+    finish_all(world)
+    assert [each["outcome"] for each in world.ledger.attempts(task.id)] == ["lost", "done"]
+    assert world.ledger.counts().done == 12
+
+
+def test_a_result_that_comes_late_counts_once(world: World) -> None:
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    job.done.add(index)
+    world.step(3)
+    world.sink.deliver(result_of(task))  # it was only slow
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+    assert closing_check(world.ledger, world.manifest) == []
+
+
+def test_a_result_without_done_is_accepted(world: World) -> None:
+    world.step(2)
+    for task in world.tasks.values():
+        world.sink.deliver(result_of(task))
+    assert world.step().counts.done == 12
+
+
+def test_killed_for_memory_is_done_again_with_more_up_to_the_cap(world: World) -> None:
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    limits = []
+    for _ in range(2):
+        job.failed.add(index)
+        job.endings[index] = Ending("p", index, Cause.RESOURCES, "killed for memory (OOMKilled)")
+        world.step(6)
+        (placed,) = [
+            each for each in world.placements.jobs() if each.number == len(world.placements.jobs())
+        ]
+        limits.append(placed.memory_bytes)
+        job, index = world.sites[placed.cluster].jobs[placed.name], 0
+    assert limits == [2000, 4000]
+    finish_all(world)
+    assert [each["outcome"] for each in world.ledger.attempts(task.id)] == [
+        "resources",
+        "resources",
+        "done",
+    ]
+
+
+def test_a_delivered_failure_is_counted_once(world: World) -> None:
+    """The worker says it, and then the status of its pod says it too."""
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    world.sink.deliver(Failure(task.id, Cause.TRANSIENT, "busy", None, {"ended": 1.0}))
+    job.failed.add(index)
+    job.endings[index] = Ending("p", index, Cause.TRANSIENT, "exit status 75")
+    world.step(4)
+    assert world.ledger.tries(task.id) == 1
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
+def test_a_bad_file_stops_the_run_unless_it_may_be_skipped(tmp_path: Path) -> None:
+    world = World(tmp_path, make_tasks(12))
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    world.sink.deliver(Failure(task.id, Cause.BAD_INPUT, "damaged"))
+    job.failed.add(index)
+
+    class Nobody:
+        def on_state(self, state: object) -> None: ...
+
+    outcome = world.reconciler.run(Nobody())
+    assert outcome is not None
+    assert outcome.stopped_by is not None
+    assert outcome.stopped_by.cause is Cause.BAD_INPUT
+    assert all(each.suspended for site in world.sites.values() for each in site.jobs.values())
+    assert (outcome.counts.running, outcome.counts.failed) == (0, {"bad-input": 1})
+    world.restart()  # watched again it is still stopped
+    again = world.reconciler.run(Nobody())
+    assert again is not None
+    assert again.stopped_by == outcome.stopped_by
+    world.ledger.requeue_failed()  # what `resume` does
+    world.restart(release=True)
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+    (tmp_path / "skip").mkdir()
+    world = World(tmp_path / "skip", make_tasks(12), skip_bad_files=True)
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    world.sink.deliver(Failure(task.id, Cause.BAD_INPUT, "damaged"))
+    job.failed.add(index)
+    finish_all(world)
+    assert world.ledger.counts().failed == {"bad-input": 1}
+    assert world.ledger.counts().done == 11
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_a_bug_ends_the_run_at_once(world: World, delivered: bool) -> None:
+    world.step(2)
+    _, job, index = world.pods()[0]
+    (task,) = world.tasks_of(job, index)
+    if delivered:
+        world.sink.deliver(Failure(task.id, Cause.BUG, "KeyError", "Traceback ..."))
+    job.ended = "PodFailurePolicy"
+    job.endings[index] = Ending("p", index, Cause.BUG, "KeyError, exit status 70")
+    world.step(6)
+    assert world.ledger.counts().failed == {"bug": 1}
+
+
+def test_a_job_ended_for_a_pod_that_nobody_can_ask_does_not_go_on_for_ever(world: World) -> None:
+    for _ in range(40):
+        world.step(3)
+        if world.ledger.counts().ended:
+            break
+        for site in world.sites.values():
+            for job in site.jobs.values():
+                job.ended = job.ended or "PodFailurePolicy"
+    assert world.ledger.counts().failed == {"transient": 12}
+
+
+def test_tasks_of_a_lost_cluster_go_to_others_and_its_late_results_are_harmless(
+    world: World,
+) -> None:
+    world.step(2)
+    lost = world.sites["one"]
+    late = [(job, index) for site, job, index in world.pods() if site is lost]
+    lost.silent_s = 1000.0
+    state = world.step(2)
+    assert [each.given_up for each in state.clusters] == [True, False]
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+    lost.silent_s = 0.0
+    for job, index in late:
+        finish(world, job, index)
+    world.restart()
+    world.step(3)
+    assert closing_check(world.ledger, world.manifest) == []
+    assert world.ledger.alarms() == []
+
+
+def test_a_cluster_that_comes_back_is_told_to_stop(world: World) -> None:
+    world.step(2)
+    world.sites["one"].silent_s = 1000.0
+    world.step(2)
+    world.sites["one"].silent_s = 0.0
+    world.step(2)
+    assert all(job.suspended for job in world.sites["one"].jobs.values())
+
+
+def test_the_last_cluster_is_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path, make_tasks(4), clusters=["only"])
+    world.step(2)
+    world.sites["only"].silent_s = 1e6
+    state = world.step()
+    assert any("no other" in word for word in state.words)
+    assert not any(each.given_up for each in state.clusters)
+    assert world.step().words == ()  # said once
+    world.sites["only"].silent_s = 0.0
+    finish_all(world)
+    assert world.ledger.counts().done == 4
+
+
+def test_a_job_that_somebody_deleted_is_made_anew(world: World) -> None:
+    world.step(2)
+    world.sites["one"].jobs.clear()
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+    assert world.ledger.counts().failed == {}
+
+
+def test_a_cluster_that_refuses_is_given_up(world: World) -> None:
+    world.sites["one"].refuses = ClusterApiError("no", status=403, why="exceeded quota")
+    state = world.step(3)
+    assert [each.given_up for each in state.clusters] == [True, False]
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
+def test_what_a_killed_submission_had_planned_is_made_once(world: World) -> None:
+    world.step(2)
+    applied = {name: site.applied for name, site in world.sites.items()}
+    world.restart()
+    world.step(3)
+    assert {name: site.applied for name, site in world.sites.items()} == applied
+
+
+def test_a_sink_that_comes_back_empty_costs_only_time(world: World) -> None:
+    world.step(2)
+    for _, job, index in world.pods()[:4]:
+        finish(world, job, index)
+    world.sink.held.clear()
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
+class Machine(RuleBasedStateMachine):
+    """Pods end as they will, clusters fall silent, processes are killed: nothing is miscounted."""
+
+    folder: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self.temporary = tempfile.TemporaryDirectory()
+        self.world = World(
+            Path(self.temporary.name), make_tasks(9), skip_bad_files=True, tasks_per_pod=2
+        )
+
+    def teardown(self) -> None:
+        for site in self.world.sites.values():
+            if site.name not in self.given_up:
+                site.silent_s = 0.0
+        finish_all(self.world)
+        counts = self.world.ledger.counts()
+        check_accounting(counts, 9)
+        assert closing_check(self.world.ledger, self.world.manifest) == []
+        assert set(counts.failed) <= {"bad-input", "lost", "transient", "resources"}
+        self.world.ledger.close()
+        self.temporary.cleanup()
+
+    @property
+    def given_up(self) -> set[str]:
+        return {j.cluster for j in self.world.placements.jobs() if j.state is JobState.GIVEN_UP}
+
+    @rule()
+    def step(self) -> None:
+        self.world.step()
+
+    @rule()
+    def kill(self) -> None:
+        self.world.restart()
+
+    @precondition(lambda self: self.world.pods())
+    @rule(
+        number=st.integers(0, 100),
+        how=st.sampled_from(["well", "well", "lost", "bad", "memory", "transient", "unknown"]),
+    )
+    def end(self, number: int, how: str) -> None:
+        pods = self.world.pods()
+        _, job, index = pods[number % len(pods)]
+        tasks = self.world.tasks_of(job, index)
+        if how == "well":
+            finish(self.world, job, index)
+        elif how == "lost":
+            job.done.add(index)
+        else:
+            job.failed.add(index)
+            if how == "memory":
+                job.endings[index] = Ending("p", index, Cause.RESOURCES, "OOMKilled")
+            elif how in ("bad", "transient"):
+                cause = Cause.BAD_INPUT if how == "bad" else Cause.TRANSIENT
+                self.world.sink.deliver(Failure(tasks[0].id, cause, how, None, {"n": number}))
+                job.endings[index] = Ending("p", index, cause, how)
+
+    @rule(name=st.sampled_from(["one", "two"]), seconds=st.sampled_from([0.0, 50.0, 1000.0]))
+    def fall_silent(self, name: str, seconds: float) -> None:
+        self.world.sites[name].silent_s = seconds
+
+    @precondition(lambda self: any(site.jobs for site in self.world.sites.values()))
+    @rule(name=st.sampled_from(["one", "two"]))
+    def delete_job(self, name: str) -> None:
+        jobs = self.world.sites[name].jobs
+        if jobs and not self.world.sites[name].silent_s:
+            del jobs[next(iter(jobs))]
+
+    @rule(number=st.integers(0, 8))
+    def late_duplicate(self, number: int) -> None:
+        self.world.sink.deliver(result_of(list(self.world.tasks.values())[number]))
+
+    @rule()
+    def sink_lost(self) -> None:
+        self.world.sink.held.clear()
+
+    @invariant()
+    def accounts(self) -> None:
+        counts = self.world.ledger.counts()
+        check_accounting(counts, 9)
+        done = {row["id"] for row in self.world.ledger.rows() if row["state"] == "done"}
+        assert done == {task for task, _ in self.world.ledger.digests()}
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
