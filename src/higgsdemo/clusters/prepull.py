@@ -20,10 +20,13 @@ _SHOWN = 50  # pods looked at for reasons, events too
 _HOPELESS = re.compile(
     r"(ErrImage|ImagePull|RegistryUnavailable).*"
     r"(not found|manifest unknown|unauthorized|denied|forbidden|invalid reference)"
-    r"|InvalidImageName|ErrImageNeverPull|image will run as root|no node takes",
+    r"|InvalidImageName|ErrImageNeverPull|image will run as root",
     re.IGNORECASE | re.DOTALL,
 )
-_NOT_RUN = "the image does not run"  # hopeless when it is still so at the next look
+# Hopeless when it is still so a few seconds later: nodes of a new cluster are just coming.
+_NOT_RUN = "the image does not run"
+_NO_NODE = "no node takes these pods"
+_SETTLED_S = 5.0
 _UNLIKE = re.compile(r"\b(?:[0-9a-f]{8,}|[a-z0-9-]+-[a-z0-9]{5})\b")  # differs from pod to pod
 
 
@@ -78,7 +81,8 @@ def _wait(
     stop: threading.Event,
 ) -> Pulled:
     generation = int(made["metadata"]["generation"])
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
+    deadline = began + timeout_s
     version = ""
     pulled = Pulled()
     patience_s, longest_s = _LOOK_S
@@ -89,6 +93,8 @@ def _wait(
         pulled = Pulled(seen.ready, seen.nodes, pulled.reasons)
         if pulled.complete:
             return pulled
+        # What may pass in the first seconds is taken for final only later.
+        settled = (_NOT_RUN, _NO_NODE) if time.monotonic() - began > _SETTLED_S else ("\0",)
         before = {reason for reason, _ in pulled.reasons}
         if seen.ready == seen.nodes == 0 and time.monotonic() < deadline:
             pulled = Pulled(reasons=_no_node(cluster, path, generation))
@@ -98,7 +104,7 @@ def _wait(
         hopeless = [
             reason
             for reason, _ in pulled.reasons
-            if _HOPELESS.search(reason) or (reason.startswith(_NOT_RUN) and reason in before)
+            if _HOPELESS.search(reason) or (reason.startswith(settled) and reason in before)
         ]
         if stop.is_set():
             raise TransientError("interrupted", where=f"cluster {cluster.name!r}")
@@ -136,7 +142,7 @@ def _look(
             if now != seen:
                 seen = now
                 tell(Pulled(seen.ready, seen.nodes, last.reasons))
-            if seen.complete or not nodes or time.monotonic() >= until:
+            if seen.complete or time.monotonic() >= until:
                 break
     except Gone:
         return "", seen
@@ -206,8 +212,8 @@ def _warnings(cluster: Cluster, namespace: str) -> list[str]:
 def _no_node(cluster: Cluster, path: str, generation: int) -> tuple[tuple[str, int], ...]:
     document = cluster.get(f"{path}/{labels.PREPULL}")
     if int((document.get("status") or {}).get("observedGeneration", 0)) < generation:
-        return (("the controllers of the cluster have not looked at it yet", 1),)
-    return (("no node takes these pods: see --toleration and --node-selector", 1),)
+        return (("the controllers of the cluster have not looked at it yet", 0),)
+    return ((f"{_NO_NODE}: see --toleration and --node-selector", 0),)
 
 
 def _failed(
@@ -218,9 +224,9 @@ def _failed(
     )
     where = f"cluster {cluster.name!r}, {pulled.ready} of {pulled.nodes} nodes ready"
     if hopeless:
-        does = "run" if _NOT_RUN in said or "as root" in said else "be pulled"
+        cannot = "run" if _NOT_RUN in said or "as root" in said else "be pulled"
         return UsageError(
-            f"the image {image.name} cannot {does}",
+            f"the image {image.name} cannot {cannot}",
             why=said,
             where=where,
             hint="look at its name and tag, and whether the nodes may read that registry",
