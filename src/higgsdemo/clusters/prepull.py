@@ -90,9 +90,8 @@ def _wait(
         look_s = max(1.0, min(patience_s, deadline - time.monotonic()))
         patience_s = min(2 * patience_s, longest_s)
         version, seen = _look(cluster, path, generation, version, look_s, pulled, tell)
-        pulled = Pulled(seen.ready, seen.nodes, pulled.reasons)
-        if pulled.complete:
-            return pulled
+        if seen.complete:
+            return seen
         # What may pass in the first seconds is taken for final only later.
         settled = (_NOT_RUN, _NO_NODE) if time.monotonic() - began > _SETTLED_S else ("\0",)
         before = {reason for reason, _ in pulled.reasons}
