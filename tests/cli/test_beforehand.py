@@ -98,7 +98,17 @@ def test_where_another_copy_is_open_missing_keys_are_told_only(
 ) -> None:
     said = higgsdemo("run", samples("{url: 's3://b/a.root', replicas: [a.root]}"), "--dry-run")
     assert said.status == 0
-    assert "without one of the copies: s3://b: no keys for s3://" in said.err
+    assert "may not be let in at s3://b: no keys for s3://" in said.err
+
+
+def test_a_proxy_that_is_none_is_told_and_stops_nothing(
+    higgsdemo: Higgsdemo, samples: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("proxy").write_text("no proxy")
+    monkeypatch.setenv("X509_USER_PROXY", "proxy")
+    said = higgsdemo("run", samples("'root://h.invalid//a.root'"), "--dry-run")
+    assert said.status == 0
+    assert "may not be let in at root://h.invalid: not an X.509 proxy (proxy)" in said.err
 
 
 def test_a_file_that_cannot_be_staged_in_stops_a_run_before_it_is_made(

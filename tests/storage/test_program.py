@@ -115,7 +115,7 @@ def test_copies_are_tried_in_turn_and_change_no_id(
     )
     said = higgsdemo("run", "set.yaml", "--run", "copies", "--no-plot", "--workers", 1)
     assert said.status == 0, said.err
-    assert "without one of the copies: s3://b: no keys for s3://" in said.err
+    assert "may not be let in at s3://b: no keys for s3://" in said.err
     assert higgsdemo("run", folder, "--run", "path", "--no-plot", "--workers", 1).status == 0
     assert documents("copies") == documents("path")
 

@@ -34,8 +34,10 @@ def check(
     except (CredentialsError, UsageError) as error:
         if not only_tell:
             raise
-        why = f": {error.why}" if error.why else ""
-        err.print(f"[yellow]a run would not start[/]: {escape(error.what + why)}")
+        headline, *rest = error.lines()
+        err.print(f"[yellow]a run would not start[/]: {escape(headline)}")
+        for line in rest:
+            err.print(f"  {escape(line)}")
 
 
 def _tell_endings(tasks: Sequence[Task], access: Access, seconds: float | None) -> None:
@@ -43,7 +45,7 @@ def _tell_endings(tasks: Sequence[Task], access: Access, seconds: float | None) 
     copies = ((file.url, *file.replicas) for task in tasks for file in task.files)
     ends, wrong = endings(copies, access)
     for one in wrong:
-        err.print(f"[yellow]without one of the copies[/]: {escape(one)}")
+        err.print(f"[yellow]may not be let in at[/] {escape(one)}")
     for end in ends:
         if end.when < now + timedelta(seconds=_SOON_S if seconds is None else seconds):
             err.print(_said(end, now, seconds))

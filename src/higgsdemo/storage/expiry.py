@@ -47,7 +47,8 @@ def endings(files: Iterable[Sequence[str]], access: Access) -> tuple[list[Ending
     """Return what will end, soonest first, and what is wrong already, for the copies of files.
 
     Each place is looked at once, and nothing is asked of it. Raises CredentialsError where there
-    are no credentials for the only copy of a file.
+    are no credentials for the only copy of a file; not for root://, as a proxy that lies about
+    and is damaged is no matter for a server that wants none.
     """
     found: dict[str, datetime | None] = {}
     wrong: dict[str, CredentialsError] = {}
@@ -60,8 +61,11 @@ def endings(files: Iterable[Sequence[str]], access: Access) -> tuple[list[Ending
                 found[place] = expires(url, access)
             except CredentialsError as error:
                 wrong[place] = error
-                if len(copies) == 1:
+                if len(copies) == 1 and "root" not in place.partition(":")[0]:
                     raise
     ends = [Ending(redact(place), when) for place, when in found.items() if when is not None]
-    told = [f"{redact(place)}: {error.what}" for place, error in wrong.items()]
+    told = [
+        f"{redact(place)}: {error.what}{f' ({error.where})' if error.where else ''}"
+        for place, error in wrong.items()
+    ]
     return sorted(ends, key=lambda one: one.when), told
