@@ -9,6 +9,7 @@ import pytest
 
 from tests.clusters.conftest import scripted
 from tests.clusters.scripted_api import Reply, ScriptedApi, kubeconfig, refused
+from tests.kubernetes.control_plane import ControlPlane
 
 __all__ = ["scripted"]
 Higgsdemo = Callable[..., Any]
@@ -105,3 +106,32 @@ def test_keys_of_a_command_line_are_warned_of_and_not_repeated(
     assert "too old: 1.20, needed is 1.33" in done.err
     assert not any(key in done.out + done.err for key in ("AKIDENTITY", "SECRETVALUE"))
     assert len(scripted.asked) == 1
+
+
+@pytest.mark.slow
+def test_one_cluster_that_fails_leaves_the_others_alone(
+    higgsdemo: Higgsdemo, tmp_path: Path, control_plane: ControlPlane
+) -> None:
+    from tests.kubernetes.client import kubeconfig as context
+    from tests.kubernetes.client import write_kubeconfig
+
+    dead = context("dead", "https://127.0.0.1:9", control_plane.authority, "t")
+    made = str(write_kubeconfig(tmp_path / "both", [control_plane.context(), dead]))
+    asked = ["--clusters", f"dead,{control_plane.name}", "--namespace", "of-both"]
+    words = [*asked, "--kubeconfig", made, "--patience", "1", "--json"]
+    done = higgsdemo("prepare", *words)
+    assert done.status == 1
+    (prepared,) = done.json
+    assert prepared["cluster"] == control_plane.name
+    assert "Secret higgsdemo-credentials" in prepared["objects"]
+    assert "cluster 'dead' cannot be reached" in done.err
+    assert "1 of 2 clusters failed" in done.err
+    cleaned = higgsdemo(
+        "cleanup", "--cluster", control_plane.name, "--all", "--yes", "--json",
+        "--namespace", "of-both", "--kubeconfig", made,
+    )  # fmt: skip
+    assert cleaned.status == 0
+    (told,) = cleaned.json
+    assert told["removed"]["namespaces"] == 1
+    assert told["kinds_looked_through"] >= 40
+    assert control_plane.client.find("/api/v1/namespaces/of-both") is None

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.fixtures import RealCluster
 from tests.kubernetes.images import shell_image
 from tests.kubernetes.registry import Registry
+from tests.services.process import Server, spawn, started
+from tests.services.programs import UnavailableError, program
 
 KEYS = {"access-key": b"our-access-key", "secret-key": b"our-secret-key"}
 SHELL_COMMANDS = {"check": ("true",), "hold": ("sleep", "3600")}
@@ -147,6 +150,7 @@ def test_granted_users_may_submit_and_no_more(
         config = {"apiVersion": "v1", "kind": "ConfigMap",
                   "metadata": {"name": "c", "namespace": space}}  # fmt: skip
         developer.apply(config)
+        assert developer.get(f"/api/v1/namespaces/{space}")["metadata"]["name"] == space
         assert developer.find(f"/apis/batch/v1/namespaces/{space}/jobs/none") is None
         with pytest.raises(CredentialsError, match="get secrets"):
             developer.get(f"/api/v1/namespaces/{space}/secrets/{labels.CREDENTIALS}")
@@ -210,6 +214,14 @@ def test_every_node_pulls_and_who_does_not_is_told_once(
         assert cluster.get(daemon_sets)["items"] == []
         pods = "/api/v1/namespaces/higgsdemo/pods"
         wait_for(lambda: not cluster.get(pods)["items"], "the end of the pods of the pre-pull")
+        done = prepare(cluster, Preparation(redis_image="redis"))
+        assert any("redis://higgsdemo-redis.higgsdemo.svc:6379/0" in note for note in done.notes)
+        assert len(secret(plane, "higgsdemo")["redis-password"]) >= 20
+        first = secret(plane, "higgsdemo")
+        prepare(cluster, Preparation(redis_image="redis"))
+        assert secret(plane, "higgsdemo") == first
+        cluster.delete("/apis/apps/v1/namespaces/higgsdemo/deployments/higgsdemo-redis")
+        wait_for(lambda: not cluster.get(pods)["items"], "the end of Redis")
         quota = {
             "apiVersion": "v1", "kind": "ResourceQuota",
             "metadata": {"name": "small", "namespace": "higgsdemo"},
@@ -283,3 +295,49 @@ def test_a_pod_of_the_pre_pull_may_do_little() -> None:
     for container in pod["initContainers"] + pod["containers"]:
         assert container["securityContext"] == RESTRICTED
     assert "secret" not in json.dumps(pod).lower()
+
+
+def test_redis_takes_its_password_from_the_secret_and_shows_it_to_nobody(tmp_path: Path) -> None:
+    from higgsdemo.clusters.documents import Scheduling, redis
+
+    pod = redis("ns", "redis", Scheduling())[0]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    shell, flag, script = container["command"]
+    (tmp_path / "redis-password").write_text("s3cr3t-of-redis")
+    binary = or_skip_program("redis-server", "valkey-server")
+
+    def start(ports: list[int]) -> Server:
+        local = (
+            script.replace(labels.SECRETS_DIR, str(tmp_path))
+            .replace("dir /data", f"dir {tmp_path}\\nport {ports[0]}\\nbind 127.0.0.1")
+            .replace("exec redis-server", f"exec {binary}")
+        )
+        return spawn("redis", [shell, flag, local], tmp_path / "log", cwd=tmp_path)
+
+    def ready(server: Server, ports: list[int]) -> bool:
+        with socket.create_connection(("127.0.0.1", ports[0]), timeout=2) as connection:
+            connection.sendall(b"PING\r\nAUTH s3cr3t-of-redis\r\nPING\r\nQUIT\r\n")
+            said = b""
+            while part := connection.recv(4096):
+                said += part
+        return said.startswith(b"-NOAUTH") and b"+OK\r\n+PONG" in said
+
+    with started(start, ready) as (server, _):
+        shown = Path(f"/proc/{server.pid}/cmdline").read_bytes()
+        assert b"s3cr3t" not in shown
+        assert b"s3cr3t" not in Path(f"/proc/{server.pid}/environ").read_bytes()
+
+
+def or_skip_program(*names: str) -> str:
+    for name in names:
+        try:
+            return program(name)
+        except UnavailableError as error:
+            missing = str(error)
+    pytest.skip(missing)
+
+
+def test_a_password_that_would_break_the_settings_of_redis(opened: Cluster, space: str) -> None:
+    wanted = Preparation(space, credentials={"redis-password": b'a "b'}, redis_image="redis")
+    with pytest.raises(UsageError, match="cannot be the password of a Redis"):
+        prepare(opened, wanted)

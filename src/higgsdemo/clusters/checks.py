@@ -53,8 +53,9 @@ GRANT = (
     Need("rolebindings", _WRITE, "rbac.authorization.k8s.io"),
 )
 SUBMIT = (
-    Need("jobs", ("get", "list", *_WRITE), "batch"),
-    Need("configmaps", ("get", "list", *_WRITE)),
+    Need("namespaces", ("get",)),  # this one alone
+    Need("jobs", ("get", "list", *_WRITE, "deletecollection"), "batch"),
+    Need("configmaps", ("get", "list", *_WRITE, "deletecollection")),
     Need("resourcequotas", ("list",)),
 )
 WATCH = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,11 @@ from higgsdemo.clusters.capacity import Capacity, capacity
 from higgsdemo.clusters.documents import Document, Image, Scheduling
 from higgsdemo.clusters.prepull import Pulled, pod_reasons, pull_everywhere
 from higgsdemo.clusters.refusals import DeniedError
-from higgsdemo.errors import HiggsdemoError, TransientError
+from higgsdemo.errors import HiggsdemoError, TransientError, UsageError
 
 Value = TypeVar("Value")
 _REDIS_S = 180.0
+_PASSWORD = re.compile(rb"[!#-&(-\[\]-~]+")
 
 
 @dataclass(frozen=True)
@@ -203,8 +205,14 @@ def _credentials(wanted: Preparation, known: Mapping[str, str] | None) -> dict[s
     """
     kept = {key: base64.b64decode(value) for key, value in (known or {}).items()}
     values = {**kept, **wanted.credentials}
-    if wanted.redis_image and "redis-password" not in values:
-        values["redis-password"] = secrets.token_urlsafe(24).encode()
+    if wanted.redis_image:
+        values.setdefault("redis-password", secrets.token_urlsafe(24).encode())
+        values.pop("redis-username", None)  # ours knows no users
+        if not _PASSWORD.fullmatch(values["redis-password"]):
+            raise UsageError(
+                "REDIS_PASSWORD cannot be the password of a Redis made here",
+                hint="use letters, digits and signs, but no blanks, quotes or backslashes",
+            )
     return None if known is not None and values == kept else values
 
 
