@@ -273,6 +273,19 @@ def test_a_file_of_the_user_is_not_overwritten(
     assert (tmp_path / "S" / "f0.root").read_bytes() == b"mine"
 
 
+def test_killed_just_after_a_file_got_its_name(
+    http_files: HttpServer, tmp_path: Path, access: Make
+) -> None:
+    files = contents(1000)
+    publish(http_files.folder / "late", files)
+    samples = set_of(http_files.url("late"), files)
+    assert run(samples, tmp_path, access()).complete
+    for ending in (".part", ".part.pieces"):
+        os.link(tmp_path / "S" / "f0.root", tmp_path / "S" / f"f0.root{ending}")
+    assert run(samples, tmp_path, access()).present == 1
+    check(tmp_path, files)
+
+
 def test_one_download_a_folder(http_files: HttpServer, tmp_path: Path, access: Make) -> None:
     import fcntl
 

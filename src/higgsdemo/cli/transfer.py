@@ -20,6 +20,7 @@ from higgsdemo.display.tables import number, size
 from higgsdemo.display.transfer import TransferProgress
 from higgsdemo.errors import HiggsdemoError, TaskError, UsageError
 from higgsdemo.model import InputFile, SampleSet
+from higgsdemo.storage import redact
 from higgsdemo.transfer import (
     Bucket,
     Download,
@@ -173,7 +174,11 @@ def _tell_upload_plan(
     total = sum(known) if len(known) == len(sizes) else None
     if as_json:
         copies = [
-            {"url": item.file.url, "to": bucket.url_of(item.path), "bytes": item.file.size_bytes}
+            {
+                "url": redact(item.file.url),
+                "to": bucket.url_of(item.path),
+                "bytes": item.file.size_bytes,
+            }
             for item in items
         ]
         print_json({"to": bucket.url, "bytes": total, "samples": str(listed), "files": copies})
@@ -182,7 +187,9 @@ def _tell_upload_plan(
         f"to upload to {escape(bucket.url)}: {number(len(items))} files, {size(total)}, "
         "less what is there whole"
     )
-    out.print(f"the first: {escape(items[0].file.url)} -> {escape(bucket.url_of(items[0].path))}")
+    out.print(
+        f"the first: {escape(redact(items[0].file.url))} -> {escape(bucket.url_of(items[0].path))}"
+    )
     out.print(f"sample file to be written: {escape(str(listed))}")
 
 
@@ -323,7 +330,7 @@ def _tell_plan(survey: Survey, folder: Path, *, as_json: bool) -> None:
                 "free_bytes": survey.free_bytes,
                 "present": [item.path for item in survey.present],
                 "todo": [
-                    {"path": item.path, "url": item.file.url, "bytes": bytes_}
+                    {"path": item.path, "url": redact(item.file.url), "bytes": bytes_}
                     for item, bytes_ in survey.todo
                 ],
                 "failed": _failures(survey.failed),

@@ -22,7 +22,7 @@ from higgsdemo.storage.remote import check_size
 from higgsdemo.storage.web import WebFile
 from higgsdemo.transfer.items import Item
 from higgsdemo.transfer.originals import Original
-from higgsdemo.transfer.partial import PART, Partial, taken
+from higgsdemo.transfer.partial import PART, Partial, clear, taken
 from higgsdemo.transfer.state import Outcome, State
 
 Watch = Callable[[State], None]
@@ -140,6 +140,8 @@ class Download:
             len(self._items), survey.bytes, present, len(survey.failed), survey.present_bytes
         )
         with _alone(self._folder):
+            for item in survey.present:
+                clear(self._folder / item.path)
             threads = [
                 threading.Thread(target=self._work, name=f"download-{number}")
                 for number in range(self._streams if survey.todo else 0)

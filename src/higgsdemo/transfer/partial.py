@@ -132,6 +132,13 @@ class Partial:
         self._file = self._journal = -1
 
 
+def clear(path: Path) -> None:
+    """Remove what was left beside a file that is whole: killed just after it got its name."""
+    with contextlib.suppress(OSError):
+        for ending in (PIECES, PART):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
 def taken(path: Path, why: str | None = None) -> InputError:
     """Return the error for a place that another file has."""
     return InputError(
