@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from higgsdemo.clusters import labels
-from higgsdemo.clusters.checks import CLEANUP, SUBMIT, WATCH, Need
+from higgsdemo.clusters.checks import CLEANUP, SUBMIT, WATCH
 
 Document = dict[str, Any]
 _PORTS = (80, 443, 1094, 1095)  # HTTP, HTTPS, XRootD and its HTTPS
@@ -280,8 +280,3 @@ def _pod_basics(pull_secret: str) -> Document:
 
 def _metadata(name: str, inside: str) -> Document:
     return {"name": name, "namespace": inside, "labels": labels.ours()}
-
-
-def grants(needs: Iterable[Need]) -> tuple[str, ...]:
-    """Return needs as words, for help and documentation."""
-    return tuple(f"{need.name}: {', '.join(need.verbs)}" for need in needs)
