@@ -18,6 +18,7 @@ BUILD := build
 TEST_PROCESSES ?= 2
 PYTEST ?=
 BENCH ?=
+REHEARSAL ?=
 
 # The Python of an environment of its own, unless you name one; without it, those tests skip.
 WITH_ROOT = $${HIGGSDEMO_ROOT_PYTHON:-$$(scripts/outside-environment root ROOT)}
@@ -77,6 +78,11 @@ benchstorage: $(INSTALLED_TEST) ## bytes, requests and CPU time per kind of stor
 	if coffea=$(WITH_COFFEA); then export HIGGSDEMO_COFFEA_PYTHON=$$coffea; fi; \
 	scripts/install-test-services || true; \
 	$(BIN)/python benchmarks/storage.py $(BENCH)
+
+.PHONY: rehearsal
+rehearsal: $(INSTALLED_TEST) ## 26,920 tasks on simulated nodes of three real control planes (REHEARSAL=--help)
+	@scripts/install-test-kubernetes
+	@$(BIN)/python -m tests.kubernetes.rehearsal --output $(BUILD)/rehearsal.json $(REHEARSAL)
 
 .PHONY: clean
 clean: ## remove what make has built: demo data, documentation, caches (not runs/, not .venv)
