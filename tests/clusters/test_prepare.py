@@ -18,7 +18,7 @@ from higgsdemo.errors import CredentialsError, TransientError, UsageError
 from tests.clusters.conftest import PREPARE_REQUESTS
 from tests.kubernetes.client import RefusedError, wait_for
 from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.fixtures import RealCluster
+from tests.kubernetes.fixtures import RealCluster, WorkerImage
 from tests.kubernetes.images import shell_image
 from tests.kubernetes.registry import Registry
 from tests.services.process import Server, spawn, started
@@ -341,3 +341,13 @@ def test_a_password_that_would_break_the_settings_of_redis(opened: Cluster, spac
     wanted = Preparation(space, credentials={"redis-password": b'a "b'}, redis_image="redis")
     with pytest.raises(UsageError, match="cannot be the password of a Redis"):
         prepare(opened, wanted)
+
+
+@pytest.mark.slow
+def test_the_image_of_workers_is_pulled_and_runs_with_what_prepare_allows_it(
+    real: tuple[Cluster, RealCluster], image_registry: Registry, worker_image: WorkerImage
+) -> None:
+    cluster, _ = real
+    pushed = image_registry.push(worker_image.archive, "worker:1")
+    done = prepare(cluster, Preparation("pull-worker", Image(pushed), timeout_s=240))
+    assert done.pulled == Pulled(1, 1)

@@ -140,7 +140,7 @@ def prepare(
 
     [bold]Examples[/]
 
-      higgsdemo prepare --dataset-mapping config/minimal.json --image ghcr.io/me/worker:1
+      higgsdemo prepare --dataset-mapping config/minimal.json --image registry.example.org/worker:1
       higgsdemo prepare --clusters cern,gke --with-redis --dry-run
     """
     from higgsdemo.clusters import Patience, credentials
