@@ -23,6 +23,7 @@ from higgsdemo.cli import (
     submit,
     transfer,
     watch,
+    worker,
 )
 from higgsdemo.cli.console import say_error
 from higgsdemo.errors import HiggsdemoError
@@ -70,6 +71,11 @@ app.command("clusters-delete", rich_help_panel=_CLUSTERS)(clusters.clusters_dele
 app.command("prepare", rich_help_panel=_CLUSTERS)(prepare.prepare)
 app.command("submit", rich_help_panel=_CLUSTERS)(submit.submit)
 app.command("cleanup", rich_help_panel=_CLUSTERS)(prepare.cleanup)
+app.command(
+    "worker",
+    rich_help_panel=_RUN,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)(worker.worker)
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("watch", rich_help_panel=_SEE)(watch.watch)
 app.command("replay", rich_help_panel=_SEE)(replay.replay)

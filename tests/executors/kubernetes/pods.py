@@ -7,12 +7,14 @@ and the indexes that ended from the Job's status; results go into a sink.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from higgsdemo import workflows
 from higgsdemo.clusters import Cluster
 from higgsdemo.errors import Cause, HiggsdemoError
 from higgsdemo.executors.kubernetes.status import JobStatus, indexes
@@ -39,7 +41,8 @@ def tasks_of(cluster: Cluster, namespace: str, job: str, run_id: str) -> list[tu
 class Workers:
     """Delivers what the pods of a run would have, in a thread, until it is closed.
 
-    `keep_back` says of a task whether its result never comes; `outcome` makes another one.
+    `keep_back` says of a task and a job whether its result never comes; `bad_input` are indexes
+    whose file is damaged. Other failures are left for the pods' status to tell.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class Workers:
         sink: str,
         *,
         keep_back: Callable[[Task, str], bool] = lambda _task, _job: False,
+        bad_input: Sequence[int] = (),
     ) -> None:
         self._clusters = clusters
         self._namespace = namespace
         self._run_id = run_id
         self._sink = sink
         self._keep_back = keep_back
+        self._bad_input = bad_input
         self._delivered: set[tuple[str, str, int]] = set()
         self._tasks: dict[tuple[str, str], list[tuple[Task, ...]]] = {}
         self._stop = threading.Event()
@@ -88,7 +93,8 @@ class Workers:
         for document in cluster.items(path, selector=f"higgsdemo/run={self._run_id}"):
             status = JobStatus.of(document)
             ended = [(index, True) for index in sorted(indexes(status.completed))]
-            ended += [(index, False) for index in sorted(indexes(status.failed_indexes))]
+            failed = sorted(indexes(status.failed_indexes) & set(self._bad_input))
+            ended += [(index, False) for index in failed]
             new = [each for each in ended if (name, status.name, each[0]) not in self._delivered]
             if not new:
                 continue
@@ -104,5 +110,7 @@ class Workers:
 
     def _outcome(self, task: Task, well: bool) -> Result | Failure:
         if well:
-            return result_of(task)
+            workflow = workflows.load(task.workflow)
+            made = result_of(task, events=task.events or 5)
+            return dataclasses.replace(made, workflow=workflow.name, version=workflow.version)
         return Failure(task.id, Cause.BAD_INPUT, "the file is damaged", None, {"host": "pod"})
