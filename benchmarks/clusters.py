@@ -134,6 +134,8 @@ def main() -> int:
     parser.add_argument("--archive", type=Path, default=ARCHIVE)
     parser.add_argument("--output", type=Path, metavar="FILE.json")
     chosen = parser.parse_args()
+    if not chosen.archive.is_file():
+        parser.error(f"the demo's file indexes are not there: {chosen.archive}")
     nodes = chosen.nodes or nodes_for(chosen.tasks, ALL)
     with tempfile.TemporaryDirectory(prefix="higgsdemo-clusters-") as place:
         folders = [Path(place) / name for name in ("demo", "ours")]

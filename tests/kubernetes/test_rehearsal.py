@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from higgsdemo.errors import Cause
+from higgsdemo.ledger import create_run
+from higgsdemo.model import Failure
 from tests.kubernetes.binaries import built
-from tests.kubernetes.rehearsal.play import Settings, play
+from tests.kubernetes.rehearsal.play import RUN, Settings, check, play
 from tests.kubernetes.rehearsal.report import goals
-from tests.kubernetes.rehearsal.tasks import ALL, demo_tasks
+from tests.kubernetes.rehearsal.tasks import ALL, demo_tasks, result_of
 from tests.kubernetes.rehearsal.world import nodes_for
 from tests.services.programs import UnavailableError
 
@@ -27,6 +30,28 @@ def test_the_tasks_are_the_demos(archive: Path) -> None:
     assert len(some) == TASKS
     assert {task.id for task in some} <= {task.id for task in tasks}
     assert {one.name for one in some_samples} <= {one.name for one in samples}
+
+
+def test_the_comparison_finds_what_is_wrong(archive: Path, tmp_path: Path) -> None:
+    settings = Settings(archive, 40, 3)
+    samples, tasks = demo_tasks(archive, 40)
+    run = create_run(tmp_path / "runs", RUN, record={}, samples=samples, tasks=tasks)
+    with run.ledger() as ledger:
+        for task in tasks[1:]:
+            ledger.start(task.id, "somewhere")
+            ledger.deliver(result_of(task))
+        ledger.start(tasks[0].id, "somewhere")
+        ledger.fail(Failure(tasks[0].id, Cause.BAD_INPUT, "damaged"), again=False)
+    truth = tmp_path / "truth.txt"
+    lines = [f"{tasks[0].id} bad-input demo-0 job\n"]
+    lines += [f"{task.id} done demo-0 job\n" for task in tasks[1:]]
+    truth.write_text("".join([*lines, lines[-1]]))  # one was delivered twice
+    account = check(tmp_path, settings)
+    assert (account.wrong, account.done, account.again) == ([], 39, 1)
+    truth.write_text("".join(lines[:-1]))
+    assert "1 done without a result delivered" in " ".join(check(tmp_path, settings).wrong)
+    truth.write_text("".join(lines).replace("bad-input", "done"))
+    assert "1 delivered and not done" in " ".join(check(tmp_path, settings).wrong)
 
 
 @pytest.mark.slow

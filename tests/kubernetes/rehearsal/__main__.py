@@ -27,6 +27,8 @@ def main() -> int:
     parser.add_argument("--declare", action="store_true", help="say at once that it is lost")
     parser.add_argument("--check", action="store_true", help="exit 1 if a goal is missed")
     chosen = parser.parse_args()
+    if not chosen.archive.is_file():
+        parser.error(f"the demo's file indexes are not there: {chosen.archive}")
     nodes = chosen.nodes or nodes_for(chosen.tasks, ALL)
     began = time.monotonic()
 
