@@ -340,6 +340,7 @@ def goals_of(
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # in a pipe too
     began = time.monotonic()
     status = main()
     print(f"\n{time.monotonic() - began:.0f} s")
