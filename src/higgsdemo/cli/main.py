@@ -13,6 +13,7 @@ import higgsdemo
 from higgsdemo.cli import (
     clusters,
     collect,
+    dashboard,
     generate,
     prepare,
     replay,
@@ -80,6 +81,7 @@ app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("watch", rich_help_panel=_SEE)(watch.watch)
 app.command("replay", rich_help_panel=_SEE)(replay.replay)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
+app.command("dashboard", rich_help_panel=_SEE)(dashboard.dashboard)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
 samples.app.command("download")(transfer.download)
 samples.app.command("upload")(transfer.upload)

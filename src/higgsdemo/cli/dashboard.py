@@ -1,0 +1,130 @@
+"""`dashboard`: a run on a web page that keeps itself up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import webbrowser
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.markup import escape
+
+from higgsdemo.cli.console import err, out
+from higgsdemo.cli.gathering import known_versions
+from higgsdemo.cli.options import RUNS, RunsFolder
+from higgsdemo.cli.storing import Storing, storage_options
+from higgsdemo.cli.watch import AnyRun, find_run
+from higgsdemo.errors import UsageError
+from higgsdemo.monitor import replayed
+from higgsdemo.sinks import open_sinks
+from higgsdemo.storage.extras import optional
+
+
+@storage_options
+def dashboard(
+    name: AnyRun = None,
+    redis_host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST[:PORT]", help="Collect results from this Redis."),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Collect results from here: file://, s3://, gs://, redis://, rediss://. "
+            "May be repeated.",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; any but loopback asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port, or the next free one.", show_default="8866 or the next"
+        ),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", help="A proxy's address, e.g. https://hub.example.org; repeatable."
+        ),
+    ] = None,
+    open_it: Annotated[
+        bool | None,
+        typer.Option("--open/--no-open", help="Open a browser.", show_default="on a desktop"),
+    ] = None,
+    replay: Annotated[
+        float | None,
+        typer.Option(min=0.01, metavar="FACTOR", help="Play the run again, so many times as fast."),
+    ] = None,
+    runs: RunsFolder = RUNS,
+    *,
+    storage: Storing,
+) -> None:
+    """Watch a run on a web page: plot, significance, completeness, failures, ledger.
+
+    It updates itself, reads only, and loads nothing from elsewhere. With a sink it collects the
+    results too, unless another process does. Ctrl-C ends it; the run goes on.
+
+    [bold]Examples[/]
+
+      higgsdemo dashboard h4l-20261123-201500
+
+      higgsdemo dashboard h4l-20261123-201500 --redis-host bus:6379
+
+      higgsdemo dashboard h4l-20261123-201500 --replay 60
+    """
+    optional("bokeh", "dashboard", "higgsdemo dashboard")
+    from higgsdemo.display.dashboard import access
+    from higgsdemo.display.dashboard.server import Dashboard, Door
+
+    made = find_run(runs, name)
+    urls = [*(sink or []), *([_redis(redis_host)] if redis_host else [])]
+    if urls and replay is not None:
+        raise UsageError("--replay plays what is there, and sinks bring what is new: one of them")
+    if any(urlsplit(url).password for url in urls):
+        err.print(
+            "[yellow]a password in a command line is seen by all users of this machine[/]: "
+            "give it as REDIS_PASSWORD in the environment"
+        )
+    kept = made.record.get("storage", {})
+    keys = storage.over(kept).access() if urls else None
+    for one in open_sinks(urls, access=keys) if urls else []:
+        one.close()  # a wrong word is told now, not on the page
+    origins = frozenset(access.origin(one) for one in allow_origin or [])
+    listening, found = access.listen(host, port)
+    if port and found != port:
+        out.print(f"port {port} is in use: took {found}")
+    word = None if access.is_loopback(host) else access.token()
+    ways = access.Ways(host, found, word)
+    manifest = made.manifest()
+    page = Dashboard(
+        made,
+        manifest,
+        Door(host, found, word, origins),
+        (lambda: open_sinks(urls, access=keys)) if urls else None,
+        versions=known_versions(manifest),
+        monitor=None if replay is None else lambda: replayed(made, replay)[0],
+    )
+    out.print(f"run [bold]{escape(made.id)}[/] at [bold]{escape(ways.url)}[/]")
+    for where, what in ways.lines():
+        out.print(f"  {where}: {escape(what)}")
+    with contextlib.suppress(KeyboardInterrupt):  # the way to end it, at any moment
+        out.print("Ctrl-C ends it; the run goes on")
+        if open_it or (open_it is None and _is_desktop()):
+            webbrowser.open(ways.url)
+        asyncio.run(page.serve(listening))
+
+
+def _redis(host: str) -> str:
+    return host if "://" in host else f"redis://{host}"
+
+
+def _is_desktop() -> bool:
+    here = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(here) and sys.stdout.isatty() and "SSH_CONNECTION" not in os.environ

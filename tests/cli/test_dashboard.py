@@ -1,0 +1,66 @@
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Said
+from tests.display.dashboard.builders import dashboard, make_run
+
+Call = Callable[..., Said]
+
+
+def test_an_unknown_run_is_told_with_the_nearest(higgsdemo: Call, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "discovery-2012")
+    said = higgsdemo("dashboard", "discovry-2012")
+    assert said.status == 2
+    assert "discovery-2012" in said.err
+
+
+def test_no_run_at_all(higgsdemo: Call) -> None:
+    said = higgsdemo("dashboard")
+    assert said.status == 2
+    assert "higgsdemo run" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--sink", "ftp://x"], "unknown kind of sink"),
+        (["--redis-host", "bus:port"], "makes no sense"),
+        (["--allow-origin", "https://hub/user"], "not an origin"),
+        (["--host", "192.0.2.1"], "cannot listen"),
+    ],
+)
+def test_wrong_words(higgsdemo: Call, tmp_path: Path, words: list[str], expected: str) -> None:
+    make_run(tmp_path / "runs")
+    said = higgsdemo("dashboard", "higgs", *words)
+    assert said.status in (1, 2)
+    assert expected in said.err
+
+
+def test_without_the_extra_it_is_named(
+    higgsdemo: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "runs")
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    said = higgsdemo("dashboard", "higgs")
+    assert said.status == 2
+    assert "higgsdemo[dashboard]" in said.err
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with dashboard(run, "--port", port) as one:
+            assert f"port {port} is in use: took {one.port}" in one.said
+            assert one.port > port
+
+
+def test_it_says_how_to_get_there(tmp_path: Path) -> None:
+    with dashboard(make_run(tmp_path)) as one:
+        assert f"ssh -N -L {one.port}:127.0.0.1:{one.port}" in one.said
+        assert f"kubectl port-forward pod/POD {one.port}:{one.port}" in one.said
+        assert f"proxy/{one.port}/" in one.said

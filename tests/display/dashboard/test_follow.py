@@ -1,0 +1,136 @@
+"""Dashboards that collect from a real Redis: one reader a run, and somebody takes over."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.websocket import websocket_connect
+
+from higgsdemo.ledger import RunDirectory
+from higgsdemo.model import Task
+from higgsdemo.sinks import Patience, open_sink
+from tests.display.dashboard.builders import Served, dashboard, deliver, make_run, results
+from tests.services.fixtures import or_skip
+from tests.services.redis import redis_server
+from tests.sinks.conftest import use_redis
+
+Sections = dict[str, Any]
+WAIT_S = 90
+
+
+def look(one: Served, until: Callable[[Sections], bool], query: str = "") -> Sections:
+    """Look on, as a browser does, until the page says something."""
+
+    async def wait() -> Sections:
+        address = one.url.replace("http", "ws", 1) + "live" + query
+        socket = await websocket_connect(address)
+        seen: Sections = {}
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not until(seen):
+                    text = await socket.read_message()
+                    assert text is not None, "the dashboard closed the socket"
+                    seen |= json.loads(text)["sections"]
+        except TimeoutError:
+            raise AssertionError(f"not in {WAIT_S} s: {seen.get('following')}") from None
+        finally:
+            socket.close()
+        return seen
+
+    return asyncio.run(wait())
+
+
+def done(count: int) -> Callable[[Sections], bool]:
+    return lambda seen: seen.get("overview", {}).get("done") == count
+
+
+def says(word: str) -> Callable[[Sections], bool]:
+    return lambda seen: word in seen.get("following", {}).get("text", "")
+
+
+def push(url: str, run: RunDirectory, tasks: tuple[Task, ...]) -> None:
+    made = results(tasks)
+    with open_sink(url, patience=Patience(30, 0.02, 0.2)) as sink:
+        for task in tasks:
+            sink.deliver(made[task.id], run.id)
+
+
+@pytest.mark.slow
+def test_one_reader_and_who_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path)
+    tasks = run.manifest().tasks
+    with or_skip(redis_server(tmp_path)) as server, ExitStack() as stack:
+        url = use_redis(server, monkeypatch)
+        first = stack.enter_context(dashboard(run, "--sink", url))
+        look(first, says("collecting from redis://"))
+        second = stack.enter_context(dashboard(run, "--redis-host", f"127.0.0.1:{server.port}"))
+        look(second, says(f"driven by process {first.process.pid}"))
+        push(url, run, tasks[:10])
+        for one in (first, second):
+            look(one, done(10))
+        first.kill()
+        push(url, run, tasks[10:])
+        seen = look(second, done(len(tasks)))
+        assert seen["overview"]["state"] == "complete"
+        assert seen["following"]["refused"] == 0
+    with run.ledger() as ledger:
+        made = results(tasks)
+        assert dict(ledger.digests()) == {task.id: made[task.id].digest for task in tasks}
+
+
+def test_a_sink_that_is_away_is_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    deliver(run, "Higgs")
+    missing = (tmp_path / "nothing").as_uri()
+    with dashboard(run, "--sink", missing) as one:
+        seen = look(one, lambda seen: done(4)(seen) and says("nothing")(seen))
+    assert seen["following"]["state"] in ("waiting", "looking")
+
+
+def test_only_what_changed_is_sent(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    deliver(run, "DoubleMu", "Higgs")
+
+    async def listen(one: Served) -> list[set[str]]:
+        socket = await websocket_connect(one.url.replace("http", "ws", 1) + "live")
+        messages: list[set[str]] = []
+        state: Sections = {}
+        async with asyncio.timeout(WAIT_S):
+            while state.get("overview", {}).get("done") != 8 or not state["overview"]["fit"]:
+                state |= json.loads(str(await socket.read_message()))["sections"]
+            deliver(run, "ZZ4e")
+            while state["overview"]["done"] != 12:
+                sections = json.loads(str(await socket.read_message()))["sections"]
+                state |= sections
+                messages.append({*sections})
+            await socket.write_message(json.dumps({"select": {"channel": "4e"}}))
+            while state["frame"]["channel"] != "4e":
+                state |= json.loads(str(await socket.read_message()))["sections"]
+            for nonsense in ("", "[]", '{"select": 7}', "[" * 10_000, '{"select": {"year": []}}'):
+                await socket.write_message(nonsense)
+            await socket.write_message(json.dumps({"select": {"channel": "4mu"}}))
+            while state["frame"]["channel"] != "4mu":
+                state |= json.loads(str(await socket.read_message()))["sections"]
+        socket.close()
+        return messages
+
+    with dashboard(run) as one:
+        messages = asyncio.run(listen(one))
+    # 4e has no data yet: not a bin of the stack changes with its simulation.
+    assert all("source:data" not in sections for sections in messages)
+    assert all("source:stack-higgs" not in sections for sections in messages)
+    assert any("completeness" in sections for sections in messages)
+
+
+def test_a_run_played_again(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    deliver(run)
+    with dashboard(run, "--replay", "0.01") as one:
+        seen = look(one, lambda seen: "overview" in seen)
+        assert seen["overview"]["done"] < 24
+    with dashboard(run, "--replay", "1000") as one:
+        look(one, done(24))
