@@ -1,4 +1,4 @@
-"""Kill -9 of collector, workers and Redis at random: the ledger is exact, or the loss is named."""
+"""Kill -9 of collector, dashboard, workers and Redis at random: exact, or the loss is named."""
 
 import json
 import random
@@ -44,6 +44,13 @@ def collector(made: RunDirectory, url: str, *more: str) -> Any:
     return process("higgsdemo", "collect", made.path, "--from", url, *more)
 
 
+def dashboard(made: RunDirectory, url: str) -> Any:
+    """A dashboard that collects on the way."""
+    return process(
+        *("higgsdemo", "dashboard", made.path, "--sink", url, "--port", "0", "--no-open")
+    )
+
+
 def collected(made: RunDirectory, url: str, *more: str) -> dict[str, Any]:
     """Collect what there is and return what was said."""
     with collector(made, url, "--json", *more) as one:
@@ -58,7 +65,7 @@ def digests(made: RunDirectory) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(30))
 def test_kill_9_at_random(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     fsync: Fsync = chance.choice(["always", "everysec"])
@@ -68,12 +75,14 @@ def test_kill_9_at_random(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     with or_skip(redis_server(tmp_path, fsync=fsync)) as server:
         url = use_redis(server, monkeypatch)
         taken: set[str] = set()  # acknowledged by Redis
-        for _ in range(chance.randint(2, 3)):
+        for _ in range(chance.randint(1, 2)):
+            shown = chance.random() < 0.5
+            reader = dashboard(made, url) if shown else collector(made, url, "--follow")
             with (
-                collector(made, url, "--follow") as one,
+                reader as one,
                 process("tests.sinks.pusher", url, "stormy", seed, COUNT) as pusher,
             ):
-                time.sleep(chance.uniform(0.8, 1.8))
+                time.sleep(chance.uniform(0.8, 1.4) + 0.4 * shown)
                 victim = chance.choice(["collector", "redis", "pusher"])
                 if victim == "redis":
                     server.kill()
