@@ -65,12 +65,13 @@ docs: $(INSTALLED_DOCS) ## this documentation, as HTML; a warning is an error
 	@echo "documentation: $(BUILD)/docs/html/index.html"
 
 .PHONY: bench
-bench: $(INSTALLED) ## speed against ROOT, coffea and uproot (BENCH=--quick for a first look)
+bench: $(INSTALLED_TEST) ## speed against ROOT, coffea and uproot (BENCH=--quick for a first look)
 	@if root=$(WITH_ROOT); then export HIGGSDEMO_ROOT_PYTHON=$$root; fi; \
 	if coffea=$(WITH_COFFEA); then export HIGGSDEMO_COFFEA_PYTHON=$$coffea; fi; \
 	$(BIN)/python benchmarks/run.py $(BENCH); \
 	$(BIN)/python benchmarks/merge.py; \
-	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/plan.py; \
+	$(BIN)/python benchmarks/live.py
 
 .PHONY: benchstorage
 benchstorage: $(INSTALLED_TEST) ## bytes, requests and CPU time per kind of store (BENCH=--quick)
