@@ -71,7 +71,7 @@ def request(
     headers = sign(method, url, body, access_key, secret_key, datetime.now(UTC))
     asked = urllib.request.Request(url, data=body or None, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(asked, timeout=5 + len(body) / 1e6, context=context) as answer:
+        with urllib.request.urlopen(asked, timeout=5, context=context) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -1,11 +1,6 @@
 """Uploading into real stores; what is there whole stays, what is not right never appears."""
 
-import json
-import os
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +8,6 @@ from typing import Any
 import pytest
 
 from higgsdemo.catalog import load_set
-from higgsdemo.catalog.portal import write_set
 from higgsdemo.errors import CredentialsError, InputError, TransientError, UsageError
 from higgsdemo.ledger import open_run
 from higgsdemo.storage import Access, open_source
@@ -259,41 +253,3 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated") / "demo"
     generate(Settings(folder, events_scale=0.005))
     return folder / "SMHiggsToZZTo4L.root"
-
-
-@pytest.mark.slow
-def test_killed_and_run_again(
-    s3: S3Server, http_files: HttpServer, tmp_path: Path, access: Make
-) -> None:
-    files = contents(*[9 * MB] * 4)
-    publish(http_files.folder / "kill", files)
-    listed = write_set(set_of(http_files.url("kill"), files), tmp_path / "these.yaml")
-    name = s3.create_bucket()
-    bucket = Bucket(f"s3://{name}", access(keys(s3)))
-    words = ["samples", "upload", listed, "--to", bucket.url, "--output", tmp_path / "out.yaml"]
-    words += ["--json", "--streams", "2"]
-    places = [f"eos/opendata/x/{file}" for file in files]
-
-    def start(*more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "higgsdemo", *map(str, words), *more],
-            env={**os.environ, **keys(s3)}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    started = start("--upload-max-kb", "5000")
-    while started.poll() is None and all(bucket.size_of(place) is None for place in places):
-        time.sleep(0.05)
-    started.kill()
-    out, _ = started.communicate()
-    assert not out
-    there = [place for place in places if bucket.size_of(place) is not None]
-    assert all(bucket.size_of(place) == 9 * MB for place in there)
-    out, _ = start().communicate(timeout=120)
-    said = json.loads(out)
-    assert said["complete"] is True
-    assert said["present"] >= len(there) > 0
-    assert said["moved"] == 4 - said["present"]
-    for file in load_set(tmp_path / "out.yaml").samples[0].files:
-        assert file.url == f"s3://{name}{file.name}"
-        with open_source(file.url, access=access(keys(s3))) as source:
-            assert bytes(source.read([(0, source.size)])[0]) == files[Path(file.name).name]
