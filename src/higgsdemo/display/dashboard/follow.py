@@ -107,14 +107,20 @@ class Follower:
 
     def _collect(self, open_sinks: OpenSinks) -> None:
         while not self._stop.is_set():
-            try:
-                with self._run.driving():
-                    self._collect_as_holder(open_sinks)
-            except RunError as error:  # e.g. another process holds the run
-                self._say("looking", f"{error.what}: reading the ledger")
-            except HiggsdemoError as error:
-                self._say("waiting", _short(error))
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(self._run.driving())
+                except RunError as error:  # another process does
+                    self._say("looking", f"{error.what}: reading the ledger")
+                else:
+                    self._collect_or_wait(open_sinks)
             self._stop.wait(AGAIN_S)
+
+    def _collect_or_wait(self, open_sinks: OpenSinks) -> None:
+        try:
+            self._collect_as_holder(open_sinks)
+        except HiggsdemoError as error:
+            self._say("waiting", _short(error))
 
     def _collect_as_holder(self, open_sinks: OpenSinks) -> None:
         with contextlib.ExitStack() as stack:
