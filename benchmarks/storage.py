@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -340,6 +341,7 @@ def goals_of(
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # in a pipe too
     began = time.monotonic()
     status = main()
