@@ -15,6 +15,7 @@ from higgsdemo.cli import (
     collect,
     dashboard,
     generate,
+    notebook,
     prepare,
     replay,
     run,
@@ -80,6 +81,7 @@ app.command(
 app.command("status", rich_help_panel=_SEE)(status.status)
 app.command("watch", rich_help_panel=_SEE)(watch.watch)
 app.command("replay", rich_help_panel=_SEE)(replay.replay)
+app.command("notebook", rich_help_panel=_SEE)(notebook.notebook)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("dashboard", rich_help_panel=_SEE)(dashboard.dashboard)
 app.command("yields", rich_help_panel=_SEE)(show.yields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +14,19 @@ from higgsdemo.monitor.view import View
 
 
 class Background:
-    """Keeps the latest view of a run while it is open (a context manager)."""
+    """Keeps the latest view of a run while it is open (a context manager).
 
-    def __init__(self, run: RunDirectory, every_s: float = 1.0) -> None:
+    `show` gets each view, in the thread, and says whether to go on.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        every_s: float = 1.0,
+        show: Callable[[View], bool] = lambda _view: True,
+    ) -> None:
         self._run = run
+        self._show = show
         self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="monitor", daemon=True)
@@ -36,6 +46,11 @@ class Background:
         self._stop.set()
         self._thread.join()
 
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it has ended by itself; return whether it has."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     def __call__(self) -> View | None:
         """Return the latest view; None before the first."""
         return self._latest
@@ -45,7 +60,7 @@ class Background:
             with Monitor(self._run) as monitor:
                 while True:
                     self._latest = monitor.refresh()
-                    if self._stop.wait(self._every_s):
+                    if not self._show(self._latest) or self._stop.wait(self._every_s):
                         return
         except HiggsdemoError as error:
             self.error = error
