@@ -134,7 +134,11 @@ def _process(name: str, config: Path, folder: Path) -> Iterator[subprocess.Popen
     """Run one of our processes; it is ended with what it has begun."""
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.kubernetes.rehearsal.{name}", str(config)],
+            # The kernel ends it when whoever plays is killed.
+            [
+                *("setpriv", "--pdeathsig", "KILL"),
+                *(sys.executable, "-m"), f"tests.kubernetes.rehearsal.{name}", str(config),
+            ],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ.copy(),
             cwd=Path(__file__).parents[3], start_new_session=True,
         )  # fmt: skip
