@@ -1,7 +1,8 @@
 """A real node: kubelet, containerd and runc, on which pods truly run. It needs root.
 
-All of it lives in a process and a mount namespace of its own, with its own /run, /var/lib,
-/var/log and cgroups: the kernel ends every process and mount of a node with the one that holds it.
+All of it lives in a process and a mount namespace of its own, with its own /run, /var/lib (in
+memory: unpacking images is what takes longest), /var/log and cgroups: the kernel ends every
+process and mount of a node with the one that holds it.
 """
 
 import json
@@ -30,7 +31,7 @@ mount --make-rshared /
 folder=$1 run=$2 pause=$3
 shift 3
 for cgroup; do mount --bind "$cgroup" "${cgroup%/*}"; done
-mount --bind "$folder/lib" /var/lib
+mount -t tmpfs -o mode=755 node /var/lib
 mount --bind "$folder/log" /var/log
 mount --bind "$run" /run
 : > /run/held
@@ -68,8 +69,9 @@ class RealNode:
         self.gateway = reservation.gateway
         self.key = reservation.key
         self._reservation = reservation
-        for name in ("lib", "log", "network"):
+        for name in ("log", "network"):
             (folder / name).mkdir(parents=True)
+        self._loaded = [program_image(folder / "pause.oci", PAUSE, built("pause"))]
         network = folder / "network"
         (network / "10-bridge.conflist").write_text(json.dumps(self._network()))
         (folder / "containerd.toml").write_text(
@@ -162,7 +164,8 @@ class RealNode:
         )
         self.containerd.start()
         wait_for(self._containerd_answers, "containerd")
-        self.load(program_image(self.folder / "pause.oci", PAUSE, built("pause")))
+        for archive in self._loaded:
+            self.load(archive)
         self.kubelet = self._inside(
             "kubelet", built("kubelet"), "--config", self.folder / "kubelet.json",
             "--kubeconfig", self.cluster.kubeconfig, "--hostname-override", self.name,
@@ -192,6 +195,8 @@ class RealNode:
         """Put the images of an OCI archive on the node; use them with IfNotPresent or Never."""
         done = self._ctr("images", "import", archive)
         assert done.returncode == 0, done.stderr
+        if archive not in self._loaded:
+            self._loaded.append(archive)
 
     def images(self) -> set[str]:
         """Return the names of the images that are on the node."""
@@ -219,8 +224,11 @@ class RealNode:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def kill(self) -> None:
-        """End all of its processes at once, those of its pods too."""
+    def power_off(self) -> None:
+        """End all of its processes at once, those of its pods too; `start` is then a boot.
+
+        It has the images that were loaded, and pulls the others again.
+        """
         self.holder.kill()
         deadline = time.monotonic() + 20
         while self._reservation.pids() and time.monotonic() < deadline:
@@ -228,7 +236,13 @@ class RealNode:
         for name in ("containerd", "kubelet"):
             if name in self.__dict__:
                 self.__dict__[name].kill()
-        shutil.rmtree(self.folder / "lib", ignore_errors=True)  # the images
+        for left in self._reservation.run.iterdir():  # a boot finds /run empty
+            if left.name == "owner":
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 @contextmanager
@@ -241,4 +255,4 @@ def real_node(cluster: ControlPlane) -> Iterator[RealNode]:
             node.start()
             yield node
         finally:
-            node.kill()
+            node.power_off()

@@ -63,7 +63,8 @@ def registry(folder: Path) -> Iterator[Registry]:
         }
         (home / "registry.yml").write_text(json.dumps(settings))
         command = [built("registry"), "serve", home / "registry.yml"]
-        return spawn("registry", command, home / "registry.log", cwd=home)
+        quiet = {"OTEL_TRACES_EXPORTER": "none"}  # it would tell a collector of each request
+        return spawn("registry", command, home / "registry.log", cwd=home, env=quiet)
 
     def ready(server: Server, ports: list[int]) -> bool:
         with urllib.request.urlopen(f"http://{LOOPBACK}:{ports[0]}/v2/", timeout=2) as answer:
