@@ -1,11 +1,13 @@
 """The notebooks run from top to bottom, as a reader runs them, and are kept without outputs."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -24,6 +26,7 @@ def test_outputs_are_stripped(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds on an idle machine, minutes on a busy one
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, tmp_path: Path) -> None:
     programs = Path(sys.executable).parent
@@ -34,11 +37,21 @@ def test_it_runs(path: Path, tmp_path: Path) -> None:
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
     }
     (tmp_path / path.name).write_bytes(path.read_bytes())
-    ran = subprocess.run(
+    program = subprocess.Popen(
         [programs / "jupyter-execute", "--inplace", path.name],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=False,
+        cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    try:
+        _, said = program.communicate(timeout=800)
+    finally:  # whatever happens: no kernel is left, and no run that it has started
+        started = (
+            psutil.Process(program.pid).children(recursive=True) if program.poll() is None else []
+        )
+        for one in (*started, program):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        program.wait()
+    assert program.returncode == 0, said[-3000:]
     outputs = json.dumps([cell["outputs"] for cell in cells(tmp_path / path.name)])
     assert "image/png" in outputs
     assert "fb^-1" in outputs

@@ -28,6 +28,7 @@ def get(url: str) -> tuple[int, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_jupyterlab_opens_the_tour(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "discovery.ipynb").write_text("what I have changed")
