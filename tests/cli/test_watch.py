@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,26 @@ from tests.monitor.test_metrics import scraped
 
 PROGRAM = (sys.executable, "-m", "higgsdemo")
 TASKS = make_tasks(6)
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `higgsdemo watch ...`; it does not outlive the test."""
+    started = []
+
+    def make(*words: str) -> subprocess.Popen[str]:
+        program = subprocess.Popen(
+            [*PROGRAM, "watch", *words],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(program)
+        return program
+
+    yield make
+    for program in started:
+        program.kill()
+        program.communicate()
 
 
 def finished(folder: Path, name: str = "r") -> RunDirectory:
@@ -30,12 +51,9 @@ def finished(folder: Path, name: str = "r") -> RunDirectory:
     return run
 
 
-def test_a_run_is_watched_to_its_end_in_a_pipe(tmp_path: Path) -> None:
+def test_a_run_is_watched_to_its_end_in_a_pipe(tmp_path: Path, start: Start) -> None:
     run = new_run(tmp_path / "runs", TASKS)
-    watcher = subprocess.Popen(
-        [*PROGRAM, "watch", "r", "--every", "0.05"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    watcher = start("r", "--every", "0.05")
     assert watcher.stdout is not None
     assert "6 planned = 0 done" in watcher.stdout.readline()
     with run.driving(), run.ledger() as ledger:
@@ -134,12 +152,9 @@ def test_a_terminal_gets_one_screen(tmp_path: Path, columns: int) -> None:
     assert "Run2012B_DoubleMuParked" in screen
 
 
-def test_figures_are_served_while_it_is_watched(tmp_path: Path) -> None:
+def test_figures_are_served_while_it_is_watched(tmp_path: Path, start: Start) -> None:
     new_run(tmp_path / "runs", TASKS)
-    watcher = subprocess.Popen(
-        [*PROGRAM, "watch", "r", "--metrics-port", "0"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    watcher = start("r", "--metrics-port", "0")
     assert watcher.stdout is not None
     assert watcher.stderr is not None
     url = watcher.stderr.readline().split()[-1]
