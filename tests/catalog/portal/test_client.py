@@ -1,3 +1,4 @@
+import contextlib
 import json
 import socket
 import time
@@ -127,17 +128,20 @@ def test_a_stall_in_the_answer_times_out(fake: FakePortal) -> None:
 
 
 def test_an_answer_that_drips_comes_to_an_end(fake: FakePortal) -> None:
+    drops: list[int] = []
+
     def drip(handler: BaseHTTPRequestHandler) -> None:
         send(handler, 200, b"{", length=1 << 24)
-        for _ in range(40):
-            time.sleep(0.05)
-            handler.wfile.write(b" " * 65536)
+        with contextlib.suppress(ConnectionError):
+            for drop in range(200):
+                time.sleep(0.05)
+                handler.wfile.write(b" " * 65536)
+                drops.append(drop)
 
     fake.script = [drip]
-    begin = time.monotonic()
     with pytest.raises(PortalBusyError, match="its answer does not end"):
-        Portal(fake.url, timeout_s=0.06, attempts=1).record(1)
-    assert time.monotonic() - begin < 1.9
+        Portal(fake.url, timeout_s=0.15, attempts=1).record(1)
+    assert len(drops) < 200  # given up before its end
 
 
 def test_nobody_listens() -> None:
