@@ -182,6 +182,6 @@ def test_interrupted_it_says_what_goes_on(service: GkeService, mapping: Path) ->
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "what was asked for goes on at the provider" in errors

@@ -181,12 +181,12 @@ def test_following_waits_for_what_is_missing_and_can_be_interrupted(
     assert first.stdout
     assert "2 done" in first.stdout.readline()
     first.send_signal(signal.SIGINT)
-    _, err = first.communicate(timeout=30)
+    _, err = first.communicate(timeout=120)
     assert first.returncode == 130
     assert "what was collected is kept" in err
     second = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     deliver(folder, *TASKS)
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=120)
     assert second.returncode == 0
     assert "6 done" in out
 
@@ -194,7 +194,7 @@ def test_following_waits_for_what_is_missing_and_can_be_interrupted(
 def worker(task: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "higgsdemo.worker", str(task), *words],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
 

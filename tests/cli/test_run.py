@@ -184,7 +184,7 @@ def test_an_interrupted_run_keeps_its_state(
     wait_for(lambda: (folder / "b.tally").exists() and (folder / "a.tally").exists())
     time.sleep(0.5)
     run.send_signal(number)
-    _, err = run.communicate(timeout=20)
+    _, err = run.communicate(timeout=120)
     assert run.returncode == 130
     assert "interrupted" in err
     assert "higgsdemo resume r" in err

@@ -61,7 +61,7 @@ def test_a_run_is_watched_to_its_end_in_a_pipe(tmp_path: Path, start: Start) -> 
             ledger.deliver(result_of(task))
             while f"= {done} done" not in (line := watcher.stdout.readline()):
                 assert line  # the watcher is there
-    out, err = watcher.communicate(timeout=60)
+    out, err = watcher.communicate(timeout=120)
     assert watcher.returncode == 0
     assert "\x1b" not in out
     assert err.count("nobody works on this run now") == 1
@@ -145,7 +145,7 @@ def test_a_terminal_gets_one_screen(tmp_path: Path, columns: int) -> None:
         except OSError:  # it has ended
             break
     os.close(ours)
-    assert watcher.wait(timeout=60) == 0
+    assert watcher.wait(timeout=120) == 0
     screen = text.decode()
     assert "6 planned = 6 done" in screen
     assert "100 %   complete" in screen

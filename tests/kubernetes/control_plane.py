@@ -115,7 +115,7 @@ class ControlPlane:
         """Run kubectl as the admin; `text` is its input."""
         command = [built("kubectl"), "--kubeconfig", self.kubeconfig, *arguments]
         return subprocess.run(
-            command, input=text, text=True, capture_output=True, check=True, timeout=60
+            command, input=text, text=True, capture_output=True, check=True, timeout=180
         ).stdout
 
     def start(self) -> None:

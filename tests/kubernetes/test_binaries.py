@@ -45,7 +45,7 @@ def test_real_nodes_need_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def install(home: Path, path: str) -> "subprocess.CompletedProcess[str]":
     environment = {"XDG_CACHE_HOME": str(home), "PATH": path, "HOME": str(home)}
     return subprocess.run(
-        [INSTALLER], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [INSTALLER], env=environment, capture_output=True, text=True, timeout=180, check=False
     )
 
 

@@ -114,7 +114,7 @@ def test_readers_see_a_true_ledger_while_another_process_writes(tmp_path: Path) 
     with ThreadPoolExecutor(2) as pool, write(tmp_path, 1) as process:
         readers = [pool.submit(watch) for watch in (count, merge)]
         try:
-            told, _ = process.communicate(timeout=60)
+            told, _ = process.communicate(timeout=120)
         finally:
             ended.set()
     assert process.returncode == 0

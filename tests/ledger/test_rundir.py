@@ -174,7 +174,7 @@ except RunError as error:
 @pytest.mark.parametrize("limit", [0, 100, 5_000, 20_000])  # run.json, manifest, ledger
 def test_files_that_cannot_grow(tmp_path: Path, limit: int) -> None:
     with process(TRY_TO_MAKE.replace("MOST", str(limit)), tmp_path, "one") as child:
-        said, _ = child.communicate(timeout=60)
+        said, _ = child.communicate(timeout=120)
     assert child.returncode == 0
     assert said.startswith("run one cannot be written\n")
     assert "free some space" in said

@@ -36,7 +36,7 @@ def session(folder: Path, text: str, **environment: str) -> subprocess.Popen[str
 def test_what_is_not_installed_skips_with_what_to_do(tmp_path: Path) -> None:
     text = "def test_it(s3): pass\ndef test_other(gcs): pass\ndef test_third(redis): pass\n"
     process = session(tmp_path, text, PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "3 skipped" in said
     for name in ("weed", "fake-gcs-server", "redis-server"):
@@ -52,7 +52,7 @@ def test_it(redis, faults):
     assert redis.port == 0
 """
     process = session(tmp_path, text)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     if "1 skipped" in said:
         pytest.skip(said)
     assert "1 failed" in said
@@ -73,7 +73,7 @@ def test_it(redis, faults, number):
     faults.script("a", then=None)
 """
     process = session(tmp_path, text)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     if "skipped" in said:
         pytest.skip(said)
     assert "3 passed" in said
@@ -96,7 +96,7 @@ def test_it(redis, tmp_path):
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.05)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     if "skipped" in said:
         pytest.skip(said)
     assert gone(int((tmp_path / "pid").read_text()))

@@ -207,7 +207,7 @@ def test_killed_parent_leaves_no_process(tmp_path: Path, how: signal.Signals) ->
     while (line := session.stdout.readline().strip()) not in ("", "all"):
         said.append(int(line))
     session.send_signal(how)
-    _, complaint = session.communicate(timeout=20)
+    _, complaint = session.communicate(timeout=120)
     assert len(said) == len(kinds), complaint
     assert all(gone(pid) for pid in said)
 

@@ -54,7 +54,7 @@ def dashboard(made: RunDirectory, url: str) -> Any:
 def collected(made: RunDirectory, url: str, *more: str) -> dict[str, Any]:
     """Collect what there is and return what was said."""
     with collector(made, url, "--json", *more) as one:
-        out, _ = one.communicate(timeout=60)
+        out, _ = one.communicate(timeout=120)
     document: dict[str, Any] = json.loads(out)
     return document
 
@@ -112,7 +112,7 @@ def test_kill_9_at_random(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
             ledger.requeue_failed()
         if missing:
             with process("tests.sinks.pusher", url, "stormy", seed, COUNT, *missing) as pusher:
-                pusher.communicate(timeout=60)
+                pusher.communicate(timeout=120)
         said = collected(made, url)
         assert said["complete"], said
         assert (said["alarms"], said["refused"], said["problems"]) == (0, {}, [])
@@ -130,15 +130,15 @@ def test_a_collector_waits_for_a_redis_that_comes_back_empty(
         ids = [task.id for task in make_tasks(20)]
         push = ("tests.sinks.pusher", url, "calm", 0, 20)
         with process(*push, *ids[:10]) as pusher:
-            pusher.communicate(timeout=60)
+            pusher.communicate(timeout=120)
         with collector(made, url, "--follow", "--json") as one:
             while len(digests(made)) < 10:
                 assert one.poll() is None
                 time.sleep(0.05)
             server.restart(keep_data=False)
             with process(*push, *ids[8:]) as pusher:
-                pusher.communicate(timeout=60)
-            out, _ = one.communicate(timeout=60)
+                pusher.communicate(timeout=120)
+            out, _ = one.communicate(timeout=120)
         said = json.loads(out)
     assert (said["results"], said["emptied"], said["complete"]) == (20, 1, True)
     assert one.returncode == 0

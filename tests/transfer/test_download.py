@@ -133,7 +133,7 @@ def test_killed_at_any_instant_it_goes_on_where_it_was(faults: FaultServer, tmp_
         while started.poll() is None and faults.bytes_sent() < wait_bytes:
             time.sleep(0.02)
         started.send_signal(signal.SIGKILL if wait_bytes == 5 * MB else signal.SIGTERM)
-        out, _ = started.communicate(timeout=60)
+        out, _ = started.communicate(timeout=120)
         killed += not out
         assert not (folder / "samples.yaml").exists()
     assert killed

@@ -58,7 +58,7 @@ def start(tmp_path: Path, sink: str) -> Callable[..., subprocess.Popen[str]]:
 
 
 def end(job: subprocess.Popen[str]) -> tuple[int, str]:
-    _, said = job.communicate(timeout=60)
+    _, said = job.communicate(timeout=120)
     return job.returncode, said
 
 

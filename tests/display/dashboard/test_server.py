@@ -195,6 +195,6 @@ def test_a_proxy_that_is_named_gets_in(run: RunDirectory) -> None:
 def test_it_ends_when_asked_to(run: RunDirectory, number: signal.Signals) -> None:
     with dashboard(run) as one:
         one.process.send_signal(number)
-        assert one.process.wait(timeout=60) == 0
+        assert one.process.wait(timeout=120) == 0
         with pytest.raises(urllib.error.URLError):
             urllib.request.urlopen(one.url)
