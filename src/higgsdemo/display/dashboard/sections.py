@@ -33,7 +33,9 @@ def plain(text: object, most: int = 500) -> str:
 
 def readable(text: str) -> str:
     """Return a caption's mathtext as plain text."""
-    return plain(text.replace("$^{-1}$", "⁻¹").replace(r"\$", "$"))
+    for code, letter in (("$^{-1}$", "⁻¹"), (r"\$", "$"), ("\N{NO-BREAK SPACE}", " ")):
+        text = text.replace(code, letter)
+    return plain(text)
 
 
 def overview(view: View) -> Section:

@@ -52,7 +52,7 @@ export function overview(it) {
   set("files", count(it.files.done));
   set("files-small", `${percent(it.files.done, it.files.planned)} of ${count(it.files.planned)} · ${count(it.events)} events`);
   const energies = it.luminosity;
-  set("luminosity", energies.length ? energies.map((one) => inverse(one.done_pb)).join(" + ") : "no data");
+  set("luminosity", energies.length ? sum(energies.map((one) => inverse(one.done_pb))) : "no data");
   set("luminosity-small", energies.map((one) =>
     `of ${inverse(one.planned_pb)}${one.sqrt_s_tev ? ` at ${one.sqrt_s_tev} TeV` : ""}`).join(", "));
   window125(it.window);
@@ -60,6 +60,12 @@ export function overview(it) {
   const alarms = $("alarms");
   alarms.hidden = !it.alarms.length;
   alarms.replaceChildren(...it.alarms.map((text) => make("li", `Alarm: ${text}`)));
+}
+
+// "1.4 + 6.9 fb⁻¹": a unit that is the same is said once.
+function sum(terms) {
+  const [units, last] = [new Set(terms.map((term) => term.split(" ")[1])), terms.at(-1)];
+  return units.size === 1 ? [...terms.slice(0, -1).map((term) => term.split(" ")[0]), last].join(" + ") : terms.join(" + ");
 }
 
 function window125(it) {
@@ -114,6 +120,7 @@ function number(it, isData) {
 
 export function completeness(it) {
   $("caption").replaceChildren(...it.lines.map((line) => make("li", line)));
+  set("missing-short", [it.lines[0], ...it.missing].filter(Boolean).join(" · "));
   $("missing").replaceChildren(...it.missing.map((line) => make("li", line)));
   const skipped = $("skipped");
   skipped.hidden = !it.skipped.length;
