@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 import typer
 from rich.markup import escape
 
-from higgsdemo.cli.console import err, out, print_json
-from higgsdemo.cli.gathering import known_versions
-from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
-from higgsdemo.cli.storing import Storing, storage_options
+from higgsdemo.cli.parts.console import err, out, print_json
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunName, RunsFolder
+from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.display.tables import counts_line
 from higgsdemo.display.words import plain
 from higgsdemo.errors import RunError, TransientError
@@ -26,6 +25,7 @@ from higgsdemo.ledger import (
     open_run,
 )
 from higgsdemo.monitor import record_performance
+from higgsdemo.monitor.gathering import known_versions
 from higgsdemo.sinks import open_sinks
 
 _NAMED = 10  # refused documents named; all of them with --json

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import typer
 from rich.markup import escape
 
-from higgsdemo.cli.console import err, out
-from higgsdemo.cli.gathering import known_versions
-from higgsdemo.cli.options import RUNS, RunsFolder
-from higgsdemo.cli.storing import Storing, storage_options
+from higgsdemo.cli.parts.console import err, out
+from higgsdemo.cli.parts.options import RUNS, RunsFolder
+from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.cli.watch import AnyRun, find_run
 from higgsdemo.errors import UsageError
 from higgsdemo.monitor import replayed
+from higgsdemo.monitor.gathering import known_versions
 from higgsdemo.sinks import open_sinks
 from higgsdemo.storage.extras import optional
 

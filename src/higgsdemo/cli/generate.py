@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from higgsdemo import simulation
-from higgsdemo.cli.console import err, out
+from higgsdemo.cli.parts.console import err, out
 
 
 def generate(

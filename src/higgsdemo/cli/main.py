@@ -27,7 +27,7 @@ from higgsdemo.cli import (
     watch,
     worker,
 )
-from higgsdemo.cli.console import say_error
+from higgsdemo.cli.parts.console import say_error
 from higgsdemo.errors import HiggsdemoError
 
 app = typer.Typer(

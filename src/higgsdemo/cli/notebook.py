@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 import higgsdemo
-from higgsdemo.cli.console import err, out
+from higgsdemo.cli.parts.console import err, out
 from higgsdemo.errors import RunError, UsageError
 
 TOUR = "live-tour.ipynb"

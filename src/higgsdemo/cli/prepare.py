@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from higgsdemo.cli.console import err, out, print_json, print_table, say_error
-from higgsdemo.cli.options import AsJson
+from higgsdemo.cli.parts.console import err, out, print_json, print_table, say_error
+from higgsdemo.cli.parts.options import AsJson
 from higgsdemo.clusters import labels
 from higgsdemo.clusters.mapping import PREFIX
 from higgsdemo.errors import HiggsdemoError, UsageError

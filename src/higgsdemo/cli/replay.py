@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from higgsdemo.cli.following import follow
-from higgsdemo.cli.options import RUNS, AsJson, RunsFolder
+from higgsdemo.cli.parts.following import follow
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder
 from higgsdemo.cli.watch import AnyRun, Every, find_run
 from higgsdemo.monitor import View, replayed
 

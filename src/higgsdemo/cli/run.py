@@ -9,15 +9,15 @@ import psutil
 import typer
 
 from higgsdemo import executors
-from higgsdemo.cli import beforehand
-from higgsdemo.cli.closing import close_run, summed
-from higgsdemo.cli.console import err, print_json, print_table
-from higgsdemo.cli.in_clusters import Following, follow_clusters, is_in_clusters
-from higgsdemo.cli.launching import Wanted, contexts, launch
-from higgsdemo.cli.metering import MetricsPort, metered_run
-from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder, memory_bytes
-from higgsdemo.cli.placing import Placing, cluster_options
-from higgsdemo.cli.planning import (
+from higgsdemo.cli.parts import beforehand
+from higgsdemo.cli.parts.closing import close_run, summed
+from higgsdemo.cli.parts.console import err, print_json, print_table
+from higgsdemo.cli.parts.in_clusters import Following, follow_clusters, is_in_clusters
+from higgsdemo.cli.parts.launching import Wanted, contexts, launch
+from higgsdemo.cli.parts.metering import MetricsPort, metered_run
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunName, RunsFolder, memory_bytes
+from higgsdemo.cli.parts.placing import Placing, cluster_options
+from higgsdemo.cli.parts.planning import (
     code_digest,
     describe,
     load_samples,
@@ -26,7 +26,7 @@ from higgsdemo.cli.planning import (
     plan_samples,
     refuse_another,
 )
-from higgsdemo.cli.storing import Storing, storage_options
+from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.display.progress import RunProgress
 from higgsdemo.display.tables import counts_line, plan_table
 from higgsdemo.errors import UsageError, nearest

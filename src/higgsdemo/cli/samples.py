@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from higgsdemo import catalog
-from higgsdemo.cli.console import err, out, print_json, print_table
-from higgsdemo.cli.options import AsJson
+from higgsdemo.cli.parts.console import err, out, print_json, print_table
+from higgsdemo.cli.parts.options import AsJson
 from higgsdemo.display.tables import new_table, number, size
 from higgsdemo.model import SampleSet
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from higgsdemo.cli.console import err, out, print_json, print_table
-from higgsdemo.cli.options import RUNS, AsJson, RunName, RunsFolder
+from higgsdemo.cli.parts.console import err, out, print_json, print_table
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunName, RunsFolder
 from higgsdemo.display.tables import cutflow_tables, sections_lines
 from higgsdemo.ledger import Merger, RunDirectory, left_out, open_run
 from higgsdemo.model import CHANNELS, Totals

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from higgsdemo.cli.console import out, print_json, print_table
-from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
+from higgsdemo.cli.parts.console import out, print_json, print_table
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder, complete_run
 from higgsdemo.cli.watch import watch
 from higgsdemo.display.speed import performance_lines
 from higgsdemo.display.tables import problems_table, runs_table, samples_progress_table

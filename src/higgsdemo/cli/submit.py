@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from higgsdemo import executors
-from higgsdemo.cli import beforehand
-from higgsdemo.cli.launching import Wanted, contexts, launch, submit_again
-from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, memory_bytes
-from higgsdemo.cli.placing import Placing, cluster_options
-from higgsdemo.cli.planning import (
+from higgsdemo.cli.parts import beforehand
+from higgsdemo.cli.parts.launching import Wanted, contexts, launch, submit_again
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder, memory_bytes
+from higgsdemo.cli.parts.placing import Placing, cluster_options
+from higgsdemo.cli.parts.planning import (
     describe,
     load_samples,
     make_settings,
@@ -22,6 +22,7 @@ from higgsdemo.cli.planning import (
     plan_samples,
     refuse_another,
 )
+from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.cli.run import (
     Certified,
     EventsPerTask,
@@ -32,7 +33,6 @@ from higgsdemo.cli.run import (
     SkipBad,
     Workflow,
 )
-from higgsdemo.cli.storing import Storing, storage_options
 from higgsdemo.clusters.mapping import PREFIX, ClusterEntry, read_mapping
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import open_run

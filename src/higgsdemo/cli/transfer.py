@@ -11,10 +11,10 @@ import typer
 from rich.markup import escape
 
 from higgsdemo import catalog
-from higgsdemo.cli.console import err, out, print_json
-from higgsdemo.cli.options import AsJson
+from higgsdemo.cli.parts.console import err, out, print_json
+from higgsdemo.cli.parts.options import AsJson
+from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.cli.samples import SetSpec
-from higgsdemo.cli.storing import Storing, storage_options
 from higgsdemo.display.progress import duration
 from higgsdemo.display.tables import number, size
 from higgsdemo.display.transfer import TransferProgress

@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from higgsdemo.cli.console import out
-from higgsdemo.cli.following import follow
-from higgsdemo.cli.gathering import Gathering
-from higgsdemo.cli.in_clusters import (
+from higgsdemo.cli.parts.console import out
+from higgsdemo.cli.parts.following import follow
+from higgsdemo.cli.parts.in_clusters import (
     Following,
     Reconciling,
     follow_clusters,
     is_in_clusters,
 )
-from higgsdemo.cli.metering import MetricsPort, metered, metered_run
-from higgsdemo.cli.options import RUNS, AsJson, RunsFolder, complete_run
+from higgsdemo.cli.parts.metering import MetricsPort, metered, metered_run
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder, complete_run
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import RunDirectory, open_run, run_names
 from higgsdemo.monitor import Monitor, View, record_performance
+from higgsdemo.monitor.gathering import Gathering
 
 _CLUSTERS = "Kubernetes"
 

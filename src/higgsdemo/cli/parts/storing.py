@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
-from higgsdemo.cli.console import err
+from higgsdemo.cli.parts.console import err
 from higgsdemo.errors import UsageError
 from higgsdemo.storage import Access
 

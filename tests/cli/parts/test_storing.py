@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from higgsdemo.cli import storing
-from higgsdemo.cli.storing import Storing, storage_options
+from higgsdemo.cli.parts import storing
+from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import open_run
 from tests.services.certificates import make_certificates

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from higgsdemo.cli.console import err
+from higgsdemo.cli.parts.console import err
 from higgsdemo.ledger import RunDirectory
 from higgsdemo.monitor import Background
 from higgsdemo.monitor.metrics import Latest, serve

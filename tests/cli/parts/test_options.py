@@ -2,7 +2,7 @@
 
 import pytest
 
-from higgsdemo.cli.options import key_values, memory_bytes
+from higgsdemo.cli.parts.options import key_values, memory_bytes
 from higgsdemo.errors import UsageError
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from higgsdemo.cli.options import key_values
-from higgsdemo.cli.storing import Storing
+from higgsdemo.cli.parts.options import key_values
+from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.clusters.labels import NAMESPACE, check_namespace
 from higgsdemo.errors import UsageError
 from higgsdemo.storage import has_secret

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from higgsdemo import executors
-from higgsdemo.cli.console import err, out, print_json, print_table
-from higgsdemo.cli.placing import Placing
-from higgsdemo.cli.storing import Storing
+from higgsdemo.cli.parts.console import err, out, print_json, print_table
+from higgsdemo.cli.parts.placing import Placing
+from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.display.forecast import forecast_table
 from higgsdemo.display.tables import number, size
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError, UsageError

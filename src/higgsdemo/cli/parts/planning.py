@@ -11,9 +11,9 @@ from typing import Any
 
 import higgsdemo
 from higgsdemo import executors, workflows
-from higgsdemo.cli.console import err
-from higgsdemo.cli.options import key_values
-from higgsdemo.cli.storing import Storing
+from higgsdemo.cli.parts.console import err
+from higgsdemo.cli.parts.options import key_values
+from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import RunDirectory
 from higgsdemo.model import SampleSet

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.markup import escape
 
-from higgsdemo.cli.console import err
+from higgsdemo.cli.parts.console import err
 from higgsdemo.display.progress import duration
 from higgsdemo.errors import CredentialsError, UsageError
 from higgsdemo.model import Task

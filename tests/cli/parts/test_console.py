@@ -2,7 +2,7 @@
 
 import pytest
 
-from higgsdemo.cli.console import print_json, say_error
+from higgsdemo.cli.parts.console import print_json, say_error
 from higgsdemo.errors import UsageError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.markup import escape
 
 from higgsdemo import executors
-from higgsdemo.cli.console import err, print_table
+from higgsdemo.cli.parts.console import err, print_table
 from higgsdemo.cli.show import finish
 from higgsdemo.display.forecast import fact_line
 from higgsdemo.display.tables import counts_line, problems_table

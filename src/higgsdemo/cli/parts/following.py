@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from higgsdemo.cli.console import err, out
+from higgsdemo.cli.parts.console import err, out
 from higgsdemo.display.screen import Screen, plain_line
 from higgsdemo.display.words import plain
 from higgsdemo.monitor import Monitor, View

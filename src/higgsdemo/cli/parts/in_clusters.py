@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Self
 from rich.markup import escape
 
 from higgsdemo import executors
-from higgsdemo.cli.closing import close_run, summed
-from higgsdemo.cli.console import err, out
-from higgsdemo.cli.gathering import known_versions
+from higgsdemo.cli.parts.closing import close_run, summed
+from higgsdemo.cli.parts.console import err, out
 from higgsdemo.display.tables import counts_line
 from higgsdemo.errors import RunError
 from higgsdemo.ledger import Ledger, Manifest, RunDirectory
+from higgsdemo.monitor.gathering import known_versions
 
 if TYPE_CHECKING:
     from higgsdemo.executors.kubernetes.reconcile import Reconciler

@@ -1,0 +1,1 @@
+"""What several commands share: options and their meaning, where to write, how a run ends."""
