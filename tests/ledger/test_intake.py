@@ -69,6 +69,17 @@ def test_a_page_of_everything(ledger: Ledger) -> None:
     assert documents == [result_of(task).to_json() for task in TASKS[:2]]
 
 
+def test_a_failure_that_is_twice_on_a_page_is_counted_once(ledger: Ledger) -> None:
+    """A worker whose first answer was lost delivers again: a stream may then have it twice."""
+    failed = arrival(failure_of(TASKS[2], Cause.BAD_INPUT))
+    other = arrival(result_of(TASKS[1], shift=1))
+    came = intake(ledger).take(page(failed, failed, arrival(result_of(TASKS[1])), other, other))
+    assert (came.failures, came.alarms) == ({"bad-input": 1}, 1)
+    assert len(ledger.attempts(TASKS[2].id)) == 1
+    assert ledger.ask("SELECT tries FROM tasks WHERE id = ?", TASKS[2].id) == [(1,)]
+    assert len(ledger.alarms()) == 1
+
+
 def test_nothing_is_counted_twice_also_after_a_restart(ledger: Ledger) -> None:
     everything = page(
         arrival(result_of(TASKS[1])),

@@ -118,28 +118,28 @@ class Intake:
         opened = [(arrival.name, self._open(arrival)) for arrival in page.arrivals]
         came = Collected(emptied=int(page.emptied))
         results: list[str] = []
-        others: list[tuple[str, float, str | None]] = []
+        others: dict[str, tuple[str, float, str | None]] = {}  # by name
         with self._ledger.change() as db:
             for name, found in opened:
-                if self.knows(name):
-                    continue  # e.g. twice on one page
+                if name in others or self.knows(name):
+                    continue  # twice on one page: a failure is counted once
                 if isinstance(found, str):
                     came.refused[name] = found
-                    others.append((name, time.time(), found))
+                    others[name] = (name, time.time(), found)
                 elif isinstance(found, Failure):
                     self._take_failure(found, came)
-                    others.append((name, time.time(), None))
+                    others[name] = (name, time.time(), None)
                 elif self._take_result(found, came) is Delivery.ALARM:
-                    others.append((name, time.time(), None))
+                    others[name] = (name, time.time(), None)
                 else:
                     results.append(stem(name))
-            db.executemany("INSERT OR REPLACE INTO arrivals VALUES (?, ?, ?)", others)
+            db.executemany("INSERT OR REPLACE INTO arrivals VALUES (?, ?, ?)", others.values())
             if page.cursor or page.emptied:
                 db.execute(
                     "INSERT OR REPLACE INTO meta VALUES (?, ?)", (self._cursor_key, page.cursor)
                 )
         self._results.update(results)
-        self._others.update(row[0] for row in others)
+        self._others.update(others)
         return came
 
     def lose(self, tasks: Iterable[str], why: str) -> int:
