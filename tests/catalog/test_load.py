@@ -1,7 +1,6 @@
 import json
 import os
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
@@ -181,10 +180,8 @@ def test_a_million_lines(tmp_path: Path) -> None:
     folder = "root://eospublic.cern.ch//eos/opendata/cms/Run2012C/MuEG/AOD/22Jan2013-v1/10022"
     lines = (f"{folder}/{number:08d}.root\r\n" for number in range(1_000_000))
     (tmp_path / "i.txt").write_text("".join(lines), newline="")
-    begun = time.process_time()
     (sample,) = load_set(tmp_path / "i.txt").samples
     assert len(sample.files) == 1_000_000
-    assert time.process_time() - begun < 15
 
 
 def test_a_bucket_in_the_spelling_of_the_demo(

@@ -1,7 +1,6 @@
 """Collecting: each result once, in any order, however often, whatever is killed when."""
 
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 
 from higgsdemo.errors import Cause, TransientError
 from higgsdemo.ledger import Collector, Ledger, Merger, closing_check, collect
-from higgsdemo.model import CHANNELS, Axis, Histogram
-from higgsdemo.sinks import Arrival, Page, open_sink
+from higgsdemo.model.text import parse_json
+from higgsdemo.sinks import Arrival, Page, open_sink, parcel
 from tests.ledger.builders import (
     check_accounting,
     failure_of,
@@ -213,18 +212,26 @@ def test_what_ended_without_a_result_is_lost_and_comes_back(ledger: Ledger) -> N
     assert closing_check(ledger, MANIFEST) == []
 
 
-@pytest.mark.slow
-def test_thousands_a_second(tmp_path: Path) -> None:
-    """3,000 a second is the promise (measured on a quiet core: 4,700); half of it on a busy one."""
-    count = 4000
-    tasks = make_tasks(count)
-    rest = {"sections_seen": {194050: [[1, 7], [9, 40]]}}
-    axis = Axis(120, 0.0, 120.0, "m", "GeV")
-    shapes = {f"{channel}/{n}": Histogram.zeros(axis) for channel in CHANNELS for n in range(5)}
+def test_a_result_costs_the_same_work_however_many_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the time that it takes, the benchmark of live results tells."""
+    tasks = make_tasks(600)
+    parsed: list[int] = []
+    monkeypatch.setattr(parcel, "parse_json", lambda text: parsed.append(1) or parse_json(text))
     sink = ListSink(page=200)
-    for task in tasks:
-        sink.deliver(result_of(task, events=7, histograms=shapes, **rest), RUN)
     with new_ledger(tmp_path, tasks) as ledger:
-        began = time.process_time()
-        assert collect(ledger, manifest_of(tasks), sink).results == count
-        assert count / (time.process_time() - began) > 1500
+        collector = Collector(ledger, manifest_of(tasks), sink)
+        statements: list[str] = []
+        ledger._db.set_trace_callback(statements.append)
+        work = []
+        for start in range(0, len(tasks), 200):
+            parsed.clear()
+            statements.clear()
+            for task in tasks[start : start + 200]:
+                sink.deliver(result_of(task), RUN)
+            assert collector.look().results == 200
+            work.append((len(parsed), len(statements)))
+    assert {parses for parses, _ in work} == {2 * 200}  # the header and the content, once
+    assert len({asked for _, asked in work}) == 1
+    assert work[0][1] <= 8 * 200
