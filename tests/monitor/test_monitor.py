@@ -312,3 +312,12 @@ def test_a_damaged_result_in_the_ledger_is_told_as_such(tmp_path: Path, damage: 
             database.execute(f"UPDATE results SET document = {damage}")
     with Monitor(run) as monitor, pytest.raises(RunError, match="cannot be read"):
         monitor.refresh()
+
+
+def test_a_ledger_whose_disk_fails_is_told_as_such(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    with Monitor(run) as monitor:
+        monitor.refresh()
+        monitor._source._ledger._db.set_progress_handler(lambda: 1, 1)  # what SQLite then says
+        with pytest.raises(RunError, match="cannot be read"):
+            monitor.refresh()

@@ -31,7 +31,7 @@ class Gathering:
         self._waiting: str | None = None
         self._silent: dict[str, str] = {}
         self.total = Collected()
-        self.error: HiggsdemoError | None = None
+        self.error: Exception | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -84,7 +84,7 @@ class Gathering:
                 while not self._stop.is_set() and not ledger.counts().ended:
                     self._look(collector)
                     self._stop.wait(collector.poll_s)
-        except HiggsdemoError as error:
+        except Exception as error:  # noqa: BLE001 - raised by `check`, a bug too
             self.error = error
         finally:
             self._held.close()  # others may drive the run now

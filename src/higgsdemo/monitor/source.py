@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from higgsdemo.errors import RunError
 from higgsdemo.ledger import Ledger, Manifest, Problem, RunDirectory, left_out, news
 
 MOST_PROBLEMS = 50  # kinds of failures shown; a run of many thousand tasks may have as many
@@ -60,7 +62,14 @@ class LedgerSource:
         self._state = State()
 
     def read(self, take: Take) -> State | None:
-        """See `Source`. All of it is of one moment."""
+        """See `Source`. All of it is of one moment. Raises RunError if it cannot be read."""
+        try:
+            return self._read(take)
+        except sqlite3.DatabaseError as error:  # e.g. its disk is gone
+            where = str(self._ledger.path)
+            raise RunError("the ledger cannot be read", where=where, why=str(error)) from error
+
+    def _read(self, take: Take) -> State | None:
         self._reopen_if_outdated()
         version = news.version(self._ledger)
         if version == self._version:
