@@ -102,6 +102,14 @@ def test_an_address_shows_no_secret() -> None:
     assert "hu" not in repr(address) + address.shown
 
 
+@pytest.mark.parametrize("url", ["redis://:pa[ss@h", "redis://:pa\u2105ss@h"])
+def test_an_address_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError, match="makes no sense") as caught:
+        Address.of(url, Access())
+    assert "ss@h" not in "".join(caught.value.lines())
+    assert caught.value.__suppress_context__
+
+
 def test_a_user_who_may_only_read(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     run = new_run()
     with open_sink(use_redis(redis, monkeypatch)) as sink:

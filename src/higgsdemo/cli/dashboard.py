@@ -8,7 +8,6 @@ import os
 import sys
 import webbrowser
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -22,6 +21,7 @@ from higgsdemo.monitor import replayed
 from higgsdemo.monitor.gathering import known_versions
 from higgsdemo.sinks import open_sinks
 from higgsdemo.storage.extras import optional
+from higgsdemo.storage.urls import has_secret
 
 
 @storage_options
@@ -87,7 +87,7 @@ def dashboard(
     urls = [*(sink or []), *([_redis(redis_host)] if redis_host else [])]
     if urls and replay is not None:
         raise UsageError("--replay plays what is there, and sinks bring what is new: one of them")
-    if any(urlsplit(url).password for url in urls):
+    if any(has_secret(url) for url in urls):
         err.print(
             "[yellow]a password in a command line is seen by all users of this machine[/]: "
             "give it as REDIS_PASSWORD in the environment"

@@ -72,8 +72,8 @@ class Address:
 
         Raises UsageError, which never repeats the URL: there may be a password in it.
         """
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or 6379
             database = int(parts.path.strip("/") or 0)
         except ValueError:

@@ -77,7 +77,7 @@ def test_origins(text: str, host: str) -> None:
     assert origin(text) == host
 
 
-@pytest.mark.parametrize("text", ["", "https://", "https://hub/user/x", "hub?x=1"])
+@pytest.mark.parametrize("text", ["", "https://", "https://hub/user/x", "hub?x=1", "http://[::1"])
 def test_what_is_no_origin(text: str) -> None:
     with pytest.raises(UsageError, match="origin"):
         origin(text)

@@ -93,7 +93,10 @@ def same(given: str, right: str) -> bool:
 
 def origin(text: str) -> str:
     """Return HOST or HOST:PORT of an origin such as https://hub.example.org."""
-    parts = urlsplit(text if "://" in text else f"//{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+    except ValueError:  # half of a bracket
+        parts = urlsplit("")
     if not parts.hostname or parts.path.strip("/") or parts.query:
         raise UsageError(
             f"{text!r} is not an origin", hint="e.g. --allow-origin https://hub.example.org"
