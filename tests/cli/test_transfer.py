@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from higgsdemo.cli.transfer import _tell_failures
+from higgsdemo.errors import InputError
+from higgsdemo.model import InputFile
 from higgsdemo.storage.wire import close_all
+from higgsdemo.transfer import Item
 from tests.catalog.portal.conftest import entry, record
 from tests.cli.conftest import Said
 from tests.services.http_files import HttpServer
@@ -139,3 +143,12 @@ def test_what_an_upload_would_do(
     assert said["files"][0]["to"] == "s3://b/p/f0/f0.root"
     assert said["samples"] == "there-b.yaml"
     assert "sample file to be written: there-b.yaml" in higgsdemo(*words).out
+
+
+def test_a_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    item = Item("s", InputFile("x", "x"), "s/\x1b[2Jx.root")
+    _tell_failures([(item, InputError("damaged \x1b]0;title\x07"))])
+    said = capsys.readouterr().err
+    assert "x.root" in said
+    assert "\x1b" not in said
+    assert "\x07" not in said

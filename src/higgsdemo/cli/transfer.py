@@ -18,6 +18,7 @@ from higgsdemo.cli.samples import SetSpec
 from higgsdemo.display.progress import duration
 from higgsdemo.display.tables import number, size
 from higgsdemo.display.transfer import TransferProgress
+from higgsdemo.display.words import plain
 from higgsdemo.errors import HiggsdemoError, TaskError, UsageError
 from higgsdemo.model import InputFile, SampleSet
 from higgsdemo.storage import redact
@@ -187,9 +188,8 @@ def _tell_upload_plan(
         f"to upload to {escape(bucket.url)}: {number(len(items))} files, {size(total)}, "
         "less what is there whole"
     )
-    out.print(
-        f"the first: {escape(redact(items[0].file.url))} -> {escape(bucket.url_of(items[0].path))}"
-    )
+    first, its_copy = redact(items[0].file.url), bucket.url_of(items[0].path)
+    out.print(f"the first: {escape(plain(first))} -> {escape(plain(its_copy))}")
     out.print(f"sample file to be written: {escape(str(listed))}")
 
 
@@ -341,7 +341,7 @@ def _tell_plan(survey: Survey, folder: Path, *, as_json: bool) -> None:
     for item, bytes_ in survey.todo:
         by_sample.setdefault(item.sample, []).append(bytes_)
     for name, sizes in by_sample.items():
-        out.print(f"{escape(name)}: {number(len(sizes))} files, {size(sum(sizes))}")
+        out.print(f"{escape(plain(name))}: {number(len(sizes))} files, {size(sum(sizes))}")
     out.print(
         f"to download into {escape(str(folder))}: {number(len(survey.todo))} files; "
         f"{number(len(survey.present))} are there; "
@@ -359,7 +359,7 @@ def _failures(failed: Sequence[tuple[Item, TaskError]]) -> list[dict[str, Any]]:
 
 def _tell_failures(failed: Sequence[tuple[Item, TaskError]]) -> None:
     for item, error in failed[:_NAMED]:
-        err.print(f"[red]{escape(item.path)}[/]: {escape(str(error))}")
+        err.print(f"[red]{escape(plain(item.path))}[/]: {escape(plain(str(error), lines=True))}")
     if len(failed) > _NAMED:
         err.print(f"and {len(failed) - _NAMED} more: all of them with --json")
 
