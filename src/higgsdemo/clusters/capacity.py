@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from higgsdemo.clusters.api import Cluster
 from higgsdemo.errors import UsageError
+
+if TYPE_CHECKING:
+    from higgsdemo.clusters.api import Cluster
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?")
 _SUFFIXES: dict[str | None, float] = {

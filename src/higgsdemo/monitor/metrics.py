@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,16 @@ class Endpoint:
         return f"metrics: {self.url} (port {self.wanted} is in use)"
 
 
+def check_installed() -> None:
+    """Raise UsageError if the package prometheus-client is missing."""
+    try:
+        importlib.import_module("prometheus_client")
+    except ImportError as error:
+        raise UsageError(
+            "metrics need the package prometheus-client", hint="pip install 'higgsdemo[metrics]'"
+        ) from error
+
+
 @contextlib.contextmanager
 def serve(latest: Latest, port: int) -> Iterator[Endpoint]:
     """Serve the figures of the `latest` view on the loopback interface while this is open.
@@ -47,12 +58,9 @@ def serve(latest: Latest, port: int) -> Iterator[Endpoint]:
     Port 0 is any free one; where `port` is in use, the next free one is taken. Raises UsageError
     if the package prometheus-client is missing, or the port may not be used.
     """
-    try:
-        from prometheus_client import CollectorRegistry, start_http_server
-    except ImportError as error:
-        raise UsageError(
-            "metrics need the package prometheus-client", hint="pip install 'higgsdemo[metrics]'"
-        ) from error
+    check_installed()
+    from prometheus_client import CollectorRegistry, start_http_server
+
     registry = CollectorRegistry()
     registry.register(_Figures(latest))
     server: Any = None

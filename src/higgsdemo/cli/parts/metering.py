@@ -11,7 +11,15 @@ import typer
 from higgsdemo.cli.parts.console import err
 from higgsdemo.ledger import RunDirectory
 from higgsdemo.monitor import Background
-from higgsdemo.monitor.metrics import Latest, serve
+from higgsdemo.monitor.metrics import Latest, check_installed, serve
+
+
+def _checked(port: int | None) -> int | None:
+    """Tell what is missing before anything is made."""
+    if port is not None:
+        check_installed()
+    return port
+
 
 MetricsPort = Annotated[
     int | None,
@@ -19,6 +27,7 @@ MetricsPort = Annotated[
         min=0,
         max=65535,
         metavar="PORT",
+        callback=_checked,
         help="Serve figures for Prometheus on this port of the loopback interface (0: any free).",
     ),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from higgsdemo.clusters.api import Cluster
+from higgsdemo.clusters import Cluster
 from higgsdemo.clusters.wire import Patience
 from higgsdemo.executors.kubernetes.reconcile import Manners, Reconciler
 from higgsdemo.executors.kubernetes.settings import PodSettings
