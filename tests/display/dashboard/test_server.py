@@ -103,6 +103,34 @@ def test_another_name_for_this_machine_gets_nothing(served: Served, host: str) -
         assert ask(served, path, Host=host)[0] == 403
 
 
+def test_the_loopback_address_of_ipv6_is_this_machine(served: Served) -> None:
+    for host in ("[::1]", f"[::1]:{served.port}"):
+        assert ask(served, "/api/tasks", Host=host)[0] == 200
+    assert ask(served, "/api/tasks", Host="[2001:db8::1]")[0] == 403
+
+
+def test_a_ledger_that_is_away_is_told_without_a_traceback(tmp_path: Path) -> None:
+    made = make_run(tmp_path)
+    with dashboard(made) as one:
+        wait_for_view(one)
+        (made.path / "ledger.sqlite").rename(tmp_path / "away")
+        status, _, body = ask(one, "/api/tasks?text=%C3%BC")
+        assert (status, body) == (503, b"503: the run cannot be read now\n")
+        one.kill()
+        assert one.process.stdout is not None
+        assert "Traceback" not in one.process.stdout.read()
+
+
+def test_a_token_in_an_address_is_not_logged(run: RunDirectory, tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    with dashboard(run, "--host", "0.0.0.0", environment=environment) as one:
+        query = one.url.partition("/?")[2]
+        assert ask(one, f"/api/tasks?{query}&text=%ff")[0] == 400
+        one.kill()
+        assert one.process.stdout is not None
+        assert query not in one.process.stdout.read().rpartition("Ctrl-C")[2]
+
+
 def upgrade(one: Served, **headers: str) -> int:
     key = "dGhlIHNhbXBsZSBub25jZQ=="
     words = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key,

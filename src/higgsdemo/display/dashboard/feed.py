@@ -58,6 +58,10 @@ class Feed:
             texts |= {name: _text(make(view)) for name, make in makers.items()}
         if before is None or before.rates != view.rates or before.places != view.places:
             texts["throughput"] = _text(sections.throughput(view))
+        points = [*self._past, *self._speed]
+        texts["speed"] = _text(
+            {"at": [at * 1000 for at, _ in points], "events": [rate for _, rate in points]}
+        )
         self._general = _Made(view, texts)
 
     def _note_speed(self, view: View) -> None:
@@ -73,12 +77,9 @@ class Feed:
         """Return all sections for somebody who chose this: name -> JSON text."""
         if self.view is None:
             return {name: _text(what) for name, what in self.extra.items()}
-        points = [*self._past, *self._speed]
-        speed = {"at": [at * 1000 for at, _ in points], "events": [rate for _, rate in points]}
         return {
             **self._general.texts,
             **{name: _text(what) for name, what in self.extra.items()},
-            "speed": _text(speed),
             **self._spectrum(chosen),
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from higgsdemo.ledger.browse import ORDERS, STATES, Wanted, browse, task_row
 
 if TYPE_CHECKING:
     from higgsdemo.display.dashboard.server import Dashboard
+
+_log = logging.getLogger(__name__)
 
 MOST_VIEWERS = 200
 MOST_ATTEMPTS = 50  # shown of a task
@@ -78,7 +81,9 @@ class Guarded(RequestHandler):
         if door.token is None:
             # A page elsewhere could have its name point at this machine and read ours.
             name = (self.request.host_name or "").lower()
-            if not (is_loopback(name) or {name, self.request.host.lower()} & door.origins):
+            if not (
+                is_loopback(name.strip("[]")) or {name, self.request.host.lower()} & door.origins
+            ):
                 raise HTTPError(403, reason="unknown host: see --allow-origin")
             return
         given = self.get_query_argument("token", "")
@@ -101,10 +106,18 @@ class Guarded(RequestHandler):
             ]  # fmt: skip
             self.redirect("./" + (f"?{urlencode(rest)}" if rest else ""))
 
-    def write_error(self, status_code: int, **_: Any) -> None:
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """Show mistakes of ours alone, and never an address: there may be a token in it."""
+        if not isinstance(error, HTTPError | HiggsdemoError):
+            _log.error("GET %s", self.request.path, exc_info=(kind, error, trace))
+
+    def write_error(self, status_code: int, **words: Any) -> None:  # noqa: ARG002
         """Say in one line what is wrong."""
+        error = words.get("exc_info", (None, None))[1]
+        if isinstance(error, HiggsdemoError):  # e.g. the ledger was moved away
+            self.set_status(503, "the run cannot be read now")
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code}: {self._reason}\n")
+        self.finish(f"{self.get_status()}: {self._reason}\n")
 
     def chosen(self) -> Selection:
         """Return the selection that the address names."""
@@ -285,7 +298,8 @@ class Plot(Guarded):
         normalised = self.dashboard.feed.normalised(chosen.variable) or view.normalised
         chosen = chosen.known(normalised)
         try:
-            content = await asyncio.to_thread(downloads.plot, view.totals, chosen, ending)
+            async with self.dashboard.drawing:
+                content = await asyncio.to_thread(downloads.plot, view.totals, chosen, ending)
         except HiggsdemoError as error:
             raise HTTPError(409, reason=error.what) from error
         parts = (self.dashboard.run.id, chosen.variable, chosen.channel, chosen.year)

@@ -55,6 +55,7 @@ class Dashboard:
         self.door = door
         self.feed = Feed()
         self.sockets: set[handlers.Live] = set()
+        self.drawing = asyncio.Lock()  # matplotlib's settings are those of the whole process
         self.record = run.record
         self._price = Price.of(self.record)
         self._groups = tuple(dict.fromkeys(sample.group for sample in manifest.samples))
