@@ -153,6 +153,19 @@ def test_changing_handed_out_totals_changes_nothing_inside() -> None:
     assert bits(merger.totals()) == before
 
 
+def test_shared_totals_do_not_change_later_either() -> None:
+    tasks = make_tasks(6)
+    merger = Merger(manifest_of(tasks))
+    merger.add(document(result_of(tasks[0], sections_seen={5: [[1, 2]], 9: [[4, 4]]})))
+    early = merger.totals(shared=True).samples[DATA.name]
+    merger.add(document(result_of(tasks[2], sections_seen={5: [[3, 9]], 1: [[1, 1]], 7: []})))
+    later = merger.totals(shared=True).samples[DATA.name]
+    assert early.sections_seen == {5: [[1, 2]], 9: [[4, 4]]}
+    assert later.sections_seen == {1: [[1, 1]], 5: [[1, 9]], 9: [[4, 4]]}
+    assert [*later.sections_seen] == [1, 5, 9]
+    assert merger.totals().samples[DATA.name].sections_seen == later.sections_seen
+
+
 def test_sums() -> None:
     tasks = make_tasks(4)
     totals = merged(tasks, [result_of(task) for task in tasks])

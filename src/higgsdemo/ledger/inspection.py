@@ -14,6 +14,7 @@ import numpy as np
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
 from higgsdemo.model import Histogram, Task
+from higgsdemo.model.histogram import whole_numbers
 from higgsdemo.model.result import RESULT_SCHEMA
 from higgsdemo.sinks import Parcel, ParcelError
 
@@ -101,9 +102,8 @@ class Inspector:
 
 def _check_counts(values: list[int]) -> None:
     """All bins of all histograms at once: a call of numpy costs as much as a hundred bins."""
-    counts = np.array(values or [0])
-    # The array of a list with anything but whole numbers in it is no array of whole numbers.
-    if counts.dtype != np.int64 or counts.ndim != 1 or counts.min() < 0:
+    counts = whole_numbers(values or [0])
+    if counts.dtype not in (np.uint8, np.int64) or counts.ndim != 1 or counts.min() < 0:
         raise ValueError("a histogram has no integer counts")
     if counts.sum(dtype=np.float64) >= _EXACT:
         raise ValueError("the counts of the histograms are too large")

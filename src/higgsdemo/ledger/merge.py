@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,7 @@ from higgsdemo.model import (
     count_sections,
     merge_sections,
 )
+from higgsdemo.model.histogram import whole_numbers
 
 
 class Merger:
@@ -137,19 +137,19 @@ class _Sums:
 
     def totals(self, skipped: tuple[str, ...], *, shared: bool) -> SampleTotals:
         if not shared:
-            return replace(self._make(), skipped=skipped)
+            return replace(self._make(shared=False), skipped=skipped)
         if self._made is None:
-            self._made = self._make()
+            self._made = self._make(shared=True)
         if self._made.skipped != skipped:
             self._made = replace(self._made, skipped=skipped)
         return self._made
 
-    def _make(self) -> SampleTotals:
+    def _make(self, *, shared: bool) -> SampleTotals:
         planned = self._planned
         cutflow: dict[str, Cutflow] = {
             channel: tuple(steps.items()) for channel, steps in self.cutflow.items()
         }
-        seen, used = self.seen.sections(), self.used.sections()
+        seen, used = self.seen.sections(shared=shared), self.used.sections(shared=shared)
         luminosity_planned = planned.luminosity.value
         luminosity = self.luminosity.value
         if not self.tasks and luminosity_planned is not None:
@@ -188,7 +188,7 @@ class _Sums:
             values: list[int] = []
             for stored in histograms.values():
                 values += stored["storage"]["values"]
-            self.flat += np.array(values)
+            self.flat += whole_numbers(values)
         else:
             for key, stored in histograms.items():
                 self.counts[key] += stored["storage"]["values"]
@@ -213,21 +213,31 @@ class _Sums:
 
 
 class _SectionSum:
-    """The union of sections: gathered as they come, joined when asked for."""
+    """The union of sections: gathered as they come, joined when asked for.
+
+    Of the runs, those that got sections since are joined anew: a redraw costs what is new.
+    """
 
     def __init__(self) -> None:
-        self._spans: Sections | None = None
+        self._joined: Sections | None = None  # replaced, never changed: it is handed out
+        self._new: Sections = {}
 
     def add(self, document: Mapping[str, list[list[int]]] | None) -> None:
         if document is not None:
-            self._spans = {} if self._spans is None else self._spans
+            self._joined = {} if self._joined is None else self._joined
             for run, spans in document.items():
-                self._spans.setdefault(int(run), []).extend(spans)
+                self._new.setdefault(int(run), []).extend(spans)
 
-    def sections(self) -> Sections | None:
-        self._spans = merge_sections(self._spans, None if self._spans is None else {})
-        # A copy: what was handed out does not change when more is added.
-        return copy.deepcopy(self._spans)
+    def sections(self, *, shared: bool) -> Sections | None:
+        joined = self._joined
+        if joined is not None and self._new:
+            touched = {run: joined[run] for run in self._new if run in joined}
+            fresh = merge_sections(touched, self._new) or {}
+            self._joined = joined = dict(sorted({**joined, **fresh}.items()))
+            self._new = {}
+        if shared or joined is None:
+            return joined
+        return {run: [[*span] for span in spans] for run, spans in joined.items()}
 
 
 class _ExactSum:
