@@ -144,3 +144,12 @@ def test_what_is_no_storage_host(text: str, said: str):
         Access.from_environment({"HIGGSDEMO_STORAGE_HOST": text})
     assert said in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+def test_certificates_mounted_with_the_secrets_are_trusted(tmp_path: Path):
+    mounted = {"HIGGSDEMO_SECRETS_DIR": str(tmp_path)}
+    assert Access.from_environment(mounted).authority is None
+    (tmp_path / "ca").write_text("-----BEGIN CERTIFICATE-----")
+    assert Access.from_environment(mounted).authority == str(tmp_path / "ca")
+    named = mounted | {"HIGGSDEMO_STORAGE_CA": "/ca.pem"}
+    assert Access.from_environment(named).authority == "/ca.pem"

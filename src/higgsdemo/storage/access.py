@@ -82,7 +82,7 @@ class Access:
         return cls(
             variables=tuple(sorted((k, v) for k, v in found.items() if _STANDARD.fullmatch(k))),
             storage_host=_endpoint(found.get("HIGGSDEMO_STORAGE_HOST", "").strip()),
-            authority=found.get("HIGGSDEMO_STORAGE_CA") or None,
+            authority=found.get("HIGGSDEMO_STORAGE_CA") or _mounted_certificates(folder),
             anonymous=found.get("HIGGSDEMO_ANONYMOUS", "").lower() in ("1", "true", "yes"),
             stage_in=_stage_in(found.get("HIGGSDEMO_STAGE_IN", "")),
             secrets=Path(folder) if folder else None,
@@ -145,6 +145,15 @@ class Access:
             if len(value) >= 8:
                 text = text.replace(value, HIDDEN)
         return redact(text)
+
+
+def _mounted_certificates(folder: str | None) -> str | None:
+    """Return the file of certificates that lies with the mounted secrets, if one does."""
+    path = Path(folder, "ca") if folder else None
+    try:
+        return str(path) if path is not None and path.is_file() else None
+    except OSError:  # a folder that may not be looked into: its keys will say so
+        return None
 
 
 def _number(found: Mapping[str, str], name: str, default: float) -> float:
