@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -61,6 +61,15 @@ class Cluster:
     def server(self) -> str:
         """The URL of the API server."""
         return self._wire.server
+
+    @property
+    def patience(self) -> Patience:
+        """How long requests are tried; may be set at any time, for those to come."""
+        return self._wire.patience
+
+    @patience.setter
+    def patience(self, patience: Patience) -> None:
+        self._wire.patience = patience
 
     @property
     def traffic(self) -> Traffic:
@@ -159,13 +168,20 @@ class Cluster:
         yield from self._pages(path, _selecting(selector), limit, _METADATA_LIST)
 
     def watch(
-        self, path: str, *, selector: str = "", version: str = "", timeout_s: float
+        self,
+        path: str,
+        *,
+        selector: str = "",
+        version: str = "",
+        timeout_s: float,
+        opened: Callable[[], None] = lambda: None,
     ) -> Iterator[Document]:
         """Yield raw events (``type``, ``object``) of a collection, BOOKMARK ones too.
 
         Begins after resource version `version` (empty: with what is there now, as ADDED) and ends
         after `timeout_s`, or earlier when the connection breaks: go on from the last version.
-        Raises Gone when that version is too old: list anew.
+        Raises Gone when that version is too old: list anew. `opened` is called when the server
+        has agreed to it, which is long before the first event where nothing happens.
         """
         query = {
             "watch": "1",
@@ -176,6 +192,7 @@ class Cluster:
         }
         target = _target(path, query)
         answer = self._wire.stream(target, {"Accept": "application/json"}, timeout_s + _GRACE_S)
+        opened()
         counted = 0
         left = b""
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from higgsdemo.clusters.refusals import ClusterApiError
+from higgsdemo.errors import TransientError
 from higgsdemo.executors.kubernetes.names import job_name
 from higgsdemo.executors.kubernetes.pods import Ending
 from higgsdemo.executors.kubernetes.reconcile import Manners, Reconciler
@@ -106,6 +107,8 @@ class ModelSite:
         self.silent_s = 0.0
         self.refuses: ClusterApiError | None = None
         self.applied = 0
+        self.resting = False
+        self.deaf = 0  # how many orders to hold jobs, or let them go on, fail
         self._shown = Seen()
         self._revision = 0
 
@@ -159,12 +162,19 @@ class ModelSite:
         return answer
 
     def suspend(self, jobs: Iterable[str], *, hold: bool) -> Future[None]:
+        answer: Future[None] = Future()
+        if self.deaf:
+            self.deaf -= 1
+            answer.set_exception(TransientError("no answer"))
+            return answer
         for name in jobs:
             if name in self.jobs:
                 self.jobs[name].suspended = hold
-        answer: Future[None] = Future()
         answer.set_result(None)
         return answer
+
+    def rest(self) -> None:
+        self.resting = True
 
     def close(self) -> None: ...
 

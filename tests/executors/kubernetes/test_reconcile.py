@@ -215,6 +215,45 @@ def test_a_cluster_that_comes_back_is_told_to_stop(world: World) -> None:
     assert all(job.suspended for job in world.sites["one"].jobs.values())
 
 
+@pytest.mark.parametrize("hold", [True, False])
+def test_an_order_to_hold_jobs_or_let_them_go_on_is_given_until_it_is_heard(
+    world: World, monkeypatch: pytest.MonkeyPatch, hold: bool
+) -> None:
+    world.step(2)
+    one = world.sites["one"]
+    for job in one.jobs.values():
+        job.suspended = not hold
+    one.deaf = 1
+    world.restart(release=not hold)
+    if hold:
+        world.reconciler.give_up("one", "declared lost")
+    world.step(3)  # not at once: a cluster that says no is not asked twice a second
+    assert all(job.suspended is not hold for job in one.jobs.values())
+    monkeypatch.setattr("higgsdemo.executors.kubernetes.reconcile.ORDERED_AGAIN_S", 0.0)
+    world.step(2)
+    assert all(job.suspended is hold for job in one.jobs.values())
+
+
+def test_a_cluster_that_was_given_up_is_left_in_peace(world: World) -> None:
+    lost = world.sites["one"]
+    lost.silent_s = 1000.0
+    world.step()
+    asked = [
+        job.making
+        for job in world.reconciler._placer.jobs.values()
+        if job.placed.cluster == "one" and job.making is not None
+    ]
+    world.step(2)
+    assert lost.resting
+    assert not world.sites["two"].resting
+    assert all(each.cancelled() for each in asked)
+    lost.resting = False
+    world.restart()
+    assert lost.resting
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
 def test_the_last_cluster_is_waited_for(tmp_path: Path) -> None:
     world = World(tmp_path, make_tasks(4), clusters=["only"])
     world.step(2)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from higgsdemo.clusters import Cluster
 from higgsdemo.clusters.wire import Patience
+from higgsdemo.errors import UsageError, nearest
 from higgsdemo.executors.kubernetes.reconcile import Manners, Reconciler
 from higgsdemo.executors.kubernetes.settings import PodSettings
-from higgsdemo.executors.kubernetes.sites import ClusterSite
+from higgsdemo.executors.kubernetes.sites import WATCH_S, ClusterSite
 from higgsdemo.ledger import Collector, Ledger, RunDirectory
-from higgsdemo.ledger.placements import Placements
+from higgsdemo.ledger.placements import JobState, Placements
 from higgsdemo.sinks import open_sinks
 
 # A cluster that does not answer is asked again by its own thread: requests need not wait long.
@@ -51,18 +52,33 @@ def reconciling(
         settings = dataclasses.replace(settings, skip_bad_files=True)
     manifest = run.manifest()
     # Clusters that are out of the configuration, e.g. deleted ones, can still be given up.
-    contexts = [name for name in _contexts(ledger, settings) if name not in give_up]
+    known = _contexts(ledger, settings)
+    for name in give_up:
+        if name not in known:
+            raise UsageError(
+                f"cluster {name!r} has nothing of run {run.id}", nearest=nearest(name, known)
+            )
+    contexts = [name for name in known if name not in give_up]
+    manners = manners or Manners()
     with ExitStack() as stack:
         opened = [
             stack.enter_context(sink) for sink in open_sinks(list(sinks) or list(settings.sinks))
         ]
-        clusters = open_clusters(contexts, kubeconfig, _PATIENCE)
-        if give_up:
-            placements = Placements(ledger)
-            for name in give_up:
-                placements.give_up(name, f"cluster {name} was declared lost")
+        placements = Placements(ledger)
+        lost = {job.cluster for job in placements.jobs() if job.state is JobState.GIVEN_UP}
+        clusters: dict[str, Cluster] = {}
+        for name in contexts:
+            try:
+                clusters |= open_clusters([name], kubeconfig, _PATIENCE)
+            except UsageError:  # given up once, and now out of the configuration: nobody to tell
+                if name not in lost:
+                    raise
+        for name in give_up:
+            placements.give_up(name, f"cluster {name} was declared lost")
+        # Quiet clusters are to be heard several times before they count as silent.
+        watch_s = min(WATCH_S, manners.patience_s / 3)
         sites = {
-            name: ClusterSite(cluster, settings.namespace, run.id)
+            name: ClusterSite(cluster, settings.namespace, run.id, watch_s)
             for name, cluster in clusters.items()
         }
         yield stack.enter_context(

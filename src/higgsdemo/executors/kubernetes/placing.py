@@ -55,6 +55,8 @@ class Placer:
             for job in self.jobs.values()
             if job.placed.state is JobState.GIVEN_UP
         }
+        for cluster in self.given_up & set(sites):
+            sites[cluster].rest()
 
     def give_up(self, cluster: str, why: str) -> None:
         """Take all unfinished tasks from a cluster; they go to others. Results still count."""
@@ -64,6 +66,10 @@ class Placer:
             if job.placed.cluster == cluster:
                 job.mark(JobState.GIVEN_UP)
                 job.forget()
+                if job.making is not None:
+                    job.making.cancel()  # what it is not at yet
+        if cluster in self._sites:
+            self._sites[cluster].rest()
         self._next_wave = 0.0
         self._say(f"cluster {cluster} is given up: {why}; {count} tasks go to others")
 
@@ -132,6 +138,8 @@ class Placer:
         making, job.making = job.making, None
         cluster = job.placed.cluster
         assert making is not None
+        if making.cancelled():
+            return
         try:
             making.result()
             self.mark_placed(job)

@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -29,6 +29,7 @@ from higgsdemo.ledger.placements import JobState, Open, Placements, Verdict
 from higgsdemo.model import Failure
 
 TICK_S = 0.5
+ORDERED_AGAIN_S = 30.0  # after this a cluster is told again to hold jobs, or let them go on
 WAITING_ASKED_S = 20.0  # how often a cluster is asked why pods wait
 
 
@@ -100,7 +101,8 @@ class Reconciler:
             longest_wave_s=self._manners.longest_wave_s,
         )
         self._to_release = set(self._sites) if release and not settings.queue_name else set()
-        self._held: set[str] = set()  # clusters given up whose jobs were told to stop
+        # Clusters whose jobs were told to stop (True) or to go on, and when, monotonic.
+        self._ordered: dict[tuple[str, bool], tuple[float, Future[None]]] = {}
         self._waiting: dict[str, Future[tuple[str, ...]]] = {}
         self._reasons: dict[str, tuple[str, ...]] = {}
         self._asked_at: dict[str, float] = {}
@@ -308,6 +310,8 @@ class Reconciler:
 
     def _hold(self) -> None:
         """Have all clusters hold what is left of a run that stopped."""
+        # What is made after that would run: what is not begun is not made, the rest waited for.
+        wait([making for making in self._under_way() if not making.cancel()], timeout=20)
         asked = [site.suspend(self._names(name), hold=True) for name, site in self._sites.items()]
         for each in asked:
             with contextlib.suppress(HiggsdemoError, TimeoutError):
@@ -320,14 +324,35 @@ class Reconciler:
             if not what.listed_at or what.silent_s > TICK_S * 20:
                 continue
             given_up = name in self._placer.given_up
-            if given_up and name not in self._held:
-                self._held.add(name)
-                self._sites[name].suspend(self._names(name), hold=True)
-            elif name in self._to_release and not given_up:
+            if given_up:
+                if not self._under_way(name):  # a job that is made after that would run
+                    self._order(name, self._names(name), hold=True)
+            elif name in self._to_release:
                 held = [job.name for job in what.jobs.values() if job.suspended]
-                if held:
-                    self._sites[name].suspend(held, hold=False)
-            self._to_release.discard(name)
+                if not held or self._order(name, held, hold=False):
+                    self._to_release.discard(name)
+
+    def _order(self, cluster: str, jobs: Sequence[str], *, hold: bool) -> bool:
+        """Tell a cluster to hold jobs, or let them go on, until it has; return whether it has."""
+        known = self._ordered.get((cluster, hold))
+        if known is not None:
+            asked_at, asked = known
+            if not asked.done() or asked.exception() is None:
+                return asked.done()
+            if time.monotonic() - asked_at < ORDERED_AGAIN_S:
+                return False
+        answer = self._sites[cluster].suspend(jobs, hold=hold)
+        self._ordered[cluster, hold] = time.monotonic(), answer
+        return False
+
+    def _under_way(self, cluster: str | None = None) -> list[Future[None]]:
+        """Return what clusters (or one) are still making."""
+        jobs = self._placer.jobs.values()
+        return [
+            job.making
+            for job in jobs
+            if job.making is not None and cluster in (None, job.placed.cluster)
+        ]
 
     def _names(self, cluster: str) -> list[str]:
         jobs = self._placer.jobs.values()

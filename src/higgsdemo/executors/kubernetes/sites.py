@@ -6,6 +6,7 @@ does not answer is silent, for as long as it takes; nothing else stops for it.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import threading
 import time
@@ -23,8 +24,9 @@ from higgsdemo.executors.kubernetes.status import JobStatus
 
 Apply = Callable[[dict[str, Any]], dict[str, Any]]
 
-WATCH_S = 60.0  # a watch is asked for anew so often: a sign of life
+WATCH_S = 60.0  # a watch is asked for anew at least so often: a sign of life
 PAUSE_S = 1.0  # between two watches that ended early
+REST_S = 30.0  # between two questions to a cluster that was given up
 PODS_ASKED = 40  # indexes a request asks about
 
 
@@ -71,15 +73,21 @@ class Site(Protocol):
         """Have jobs held, or let go on."""
         ...
 
+    def rest(self) -> None:
+        """Ask seldom from now on: it was given up, and is only to stop if it comes back."""
+        ...
+
     def close(self) -> None:
         """End the threads; what is asked and not answered is forgotten."""
         ...
 
 
 class ClusterSite:
-    """A real cluster."""
+    """A real cluster. `watch_s`: how long a watch is, and so how often a quiet one is heard, s."""
 
-    def __init__(self, cluster: Cluster, namespace: str, run_id: str) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, run_id: str, watch_s: float = WATCH_S
+    ) -> None:
         self.name = cluster.name
         self.cluster = cluster
         self._jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
@@ -92,6 +100,8 @@ class ClusterSite:
         self._heard_at = time.monotonic()
         self._problem = ""
         self._refusal: HiggsdemoError | None = None
+        self._watch_s = max(1.0, watch_s)
+        self._resting = False
         self._closed = threading.Event()
         # Two, so that a slow question does not stand in the way of making jobs.
         self._hands = ThreadPoolExecutor(2, thread_name_prefix=f"ask-{cluster.name}")
@@ -112,6 +122,11 @@ class ClusterSite:
                 self._problem,
                 self._refusal,
             )
+
+    def rest(self) -> None:
+        """Ask seldom from now on, see `Site.rest`."""
+        self._resting = True
+        self.cluster.patience = dataclasses.replace(self.cluster.patience, total_s=0.0)  # one try
 
     def close(self) -> None:
         """End the threads, see `Site.close`."""
@@ -187,9 +202,8 @@ class ClusterSite:
             try:
                 version = self._watch(version) if version else self._list()
                 pause = PAUSE_S
-            except Gone:
-                version = ""
-                continue
+            except Gone:  # and listed anew after a pause: a server may say so each time
+                version, pause = "", PAUSE_S
             except TransientError as error:
                 self._note(problem=error.why or error.what)
                 version = ""
@@ -207,7 +221,7 @@ class ClusterSite:
                 self._note(problem=f"{type(error).__name__}: {error}")
                 version = ""
                 pause = min(2 * pause, 30.0)
-            self._closed.wait(pause * random.uniform(0.5, 1))
+            self._closed.wait(REST_S if self._resting else pause * random.uniform(0.5, 1))
 
     def _list(self) -> str:
         began = time.monotonic()
@@ -234,7 +248,11 @@ class ClusterSite:
         """Follow the jobs from a version; return where to go on."""
         began = time.monotonic()
         for event in self.cluster.watch(
-            self._jobs_path, selector=self._selector, version=version, timeout_s=WATCH_S
+            self._jobs_path,
+            selector=self._selector,
+            version=version,
+            timeout_s=self._watch_s,
+            opened=self._note,  # where nothing happens, it is the only sign of life
         ):
             document = event["object"]
             version = str(document["metadata"].get("resourceVersion") or version)
@@ -250,8 +268,8 @@ class ClusterSite:
                 self._revision += 1
             if self._closed.is_set():
                 break
-        if time.monotonic() - began >= WATCH_S - 1:  # it ended as asked, so the server is there
-            self._note()
+        if time.monotonic() - began >= 0.9 * self._watch_s:
+            self._note()  # it ended as asked, so the server is there
         return version
 
     def _note(self, problem: str = "", refusal: HiggsdemoError | None = None) -> None:
