@@ -39,6 +39,7 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ((*FULL, "--clusters", "onne"), "did you mean: one"),
         ((*FULL, "--tasks-per-pod", "0"), "--tasks-per-pod is a number"),
         ((*FULL, "--env", "MY_PASSWORD=x"), "looks like a secret"),
+        ((*FULL, "--env", "HTTPS_PROXY=http://u:pw@proxy:1"), "looks like a secret"),
         ((*FULL, "--sink", "redis://:secret@bus"), "carries a secret"),
         ((*FULL, "--sink", "file:///results"), "cannot deliver to a folder"),
         ((*FULL, "--storage-type", "azure"), "s3 or gcs"),

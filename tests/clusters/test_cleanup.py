@@ -1,16 +1,18 @@
 """Cleaning up after runs on a real control plane: what goes, what stays, the proof."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from higgsdemo.clusters import Cluster, labels
-from higgsdemo.clusters.cleanup import Scope, cleanup
-from higgsdemo.clusters.discovery import kinds
+from higgsdemo.clusters.cleanup import Scope, _end_namespace, cleanup
+from higgsdemo.clusters.discovery import Kind, kinds
 from higgsdemo.clusters.documents import RESTRICTED
 from higgsdemo.clusters.prepare import Preparation, prepare
 from higgsdemo.errors import TransientError, UsageError
 from tests.clusters.conftest import CLEANUP_REQUESTS
+from tests.clusters.scripted_api import Reply, ScriptedApi, refused
 from tests.clusters.test_prepare import as_user, opened, space
 from tests.kubernetes.control_plane import ControlPlane
 
@@ -155,3 +157,15 @@ def test_names_that_cannot_be() -> None:
         labels.check_namespace("UPPER")
     with pytest.raises(UsageError, match="cannot be called"):
         labels.selector("a/b")
+
+
+def test_a_namespace_that_nobody_can_look_through_stays(
+    cluster: Cluster, scripted: ScriptedApi
+) -> None:
+    ours = {"metadata": {"name": "ns", "labels": {labels.MANAGED_BY: labels.MANAGER}}}
+    denied = 'User "eve" cannot list resource "secrets" in API group "" in the namespace "ns"'
+    scripted.say(Reply(document=ours), refused(403, denied, "Forbidden"), refused(404, "no"))
+    every = [Kind("v1", name, True, frozenset()) for name in ("secrets", "gone")]
+    gone, note = _end_namespace(cluster, every, Scope("ns", prepared=True), 0.0, threading.Event())
+    assert not gone
+    assert "may not be seen (secrets)" in note

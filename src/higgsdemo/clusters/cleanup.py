@@ -216,13 +216,27 @@ def _end_namespace(
     if (space["metadata"].get("labels") or {}).get(labels.MANAGED_BY) != labels.MANAGER:
         return False, f"namespace {scope.namespace} stays: it was there before us"
     others: set[str] = set()
+    unseen: set[str] = set()
     for kind in every:
-        if kind.namespaced and kind.plural not in ("events", "endpointslices", "leases"):
-            for each in _first(cluster, kind, scope, "", 5):
-                about = each["metadata"]
-                ours = (about.get("labels") or {}).get(labels.MANAGED_BY) == labels.MANAGER
-                if not ours and (kind.plural, about["name"]) not in _OF_EVERY_NAMESPACE:
-                    others.add(kind.name)
+        if not kind.namespaced or kind.plural in ("events", "endpointslices", "leases"):
+            continue
+        try:
+            found = _first(cluster, kind, scope, "", 5)
+        except DeniedError:
+            unseen.add(kind.name)
+            continue
+        except ClusterApiError as error:
+            if error.status not in (404, 405):  # gone since, or it only claims to list
+                raise
+            continue
+        for each in found:
+            about = each["metadata"]
+            ours = (about.get("labels") or {}).get(labels.MANAGED_BY) == labels.MANAGER
+            if not ours and (kind.plural, about["name"]) not in _OF_EVERY_NAMESPACE:
+                others.add(kind.name)
+    if unseen and not others:
+        what = ", ".join(sorted(unseen))
+        return False, f"namespace {scope.namespace} stays: what is in it may not be seen ({what})"
     if others:
         what = ", ".join(sorted(others))
         return False, f"namespace {scope.namespace} stays: others have objects in it ({what})"

@@ -93,6 +93,7 @@ def launch(
             return None
         if not as_json:
             print_table(forecast_table(forecast), err)
+        _give_keys(clusters, settings.namespace, storage)  # may be refused: before there is a run
         made = create_run(
             runs,
             name,
@@ -109,7 +110,6 @@ def launch(
         with made.driving(), made.ledger() as ledger:
             placements = Placements(ledger)
             placements.place(jobs, lambda sample, number_: job_name(name, sample, number_))
-            _give_keys(clusters, settings.namespace, storage)
             _send(made, clusters, settings, placements, tasks, undo=True, as_json=as_json)
     return made
 
@@ -273,7 +273,7 @@ def _send(
         shutil.rmtree(made.path, ignore_errors=True)
         name, error = next(iter(refused.items()))
         raise RunError(
-            f"cluster {name} refused the run; nothing of it is left",
+            f"cluster {name} refused the run" + ("" if left else "; nothing of it is left"),
             why=str(error),
             hint=f"not everything could be removed in {', '.join(left)}: higgsdemo cleanup"
             if left

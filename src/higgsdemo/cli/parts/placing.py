@@ -96,6 +96,12 @@ class Placing:
             for path in {t.certified for t in tasks if t.certified}
         }
         environment = {name: os.environ[name] for name in _PASSED if os.environ.get(name)}
+        for name, value in environment.items():
+            if has_secret(value):
+                raise UsageError(
+                    f"the address in {name} carries a secret",
+                    hint="pods read it from a mounted secret: higgsdemo prepare puts it there",
+                )
         environment |= dict(storage.plain)
         authority = environment.pop("HIGGSDEMO_STORAGE_CA", None)
         if authority:
@@ -279,8 +285,8 @@ def _chosen(
         address = redis_host if "://" in redis_host else f"redis://{redis_host}"
         sinks.append(address)
     environment = key_values(env or [], "--env")
-    for name in environment:
-        if any(word in name.upper() for word in _SECRET_WORDS):
+    for name, value in environment.items():
+        if any(word in name.upper() for word in _SECRET_WORDS) or has_secret(value):
             raise UsageError(
                 f"--env {name} looks like a secret",
                 hint="pods read secrets from a mounted Secret: higgsdemo prepare puts it there",
