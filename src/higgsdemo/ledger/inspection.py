@@ -113,15 +113,21 @@ def _is_well_formed(document: Mapping[str, Any]) -> bool:
     return (
         _is_count(document["files"])
         and _is_count(document["events"])
-        and all(
-            isinstance(step, str) and _is_count(count)
-            for steps in document["cutflow"].values()
-            for step, count in steps
-        )
+        and _is_cutflow(document["cutflow"])
         and _is_sections(document["sections_seen"])
         and _is_sections(document["sections_used"])
         and isinstance(document["provenance"], dict)
         and all(type(value) in (int, float) for value in document["counters"].values())
+    )
+
+
+def _is_cutflow(flow: Mapping[str, Any]) -> bool:
+    steps = [step for one in flow.values() for step in one]
+    counts = [count for _, count in steps]
+    return (
+        {type(name) for name, _ in steps} <= {str}
+        and {*map(type, counts)} <= {int}
+        and all(0 <= end < _EXACT for end in (min(counts, default=0), max(counts, default=0)))
     )
 
 
