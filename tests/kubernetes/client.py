@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0  # of a machine that does much else
 KINDS_OF_PATCHES = {
     "merge": "application/merge-patch+json",
     "apply": "application/apply-patch+yaml",

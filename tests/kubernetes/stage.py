@@ -32,6 +32,7 @@ class Stage:
     samples: Path
     image: str
     sinks: tuple[str, ...]
+    files_per_sample: int = len(SEEDS)
 
     @property
     def names(self) -> str:
@@ -39,8 +40,8 @@ class Stage:
         return ",".join(cluster.name for cluster in self.clusters)
 
     def on(self, *clusters: RealCluster) -> "Stage":
-        """Return the same with some of the clusters."""
-        return replace(self, clusters=clusters)
+        """Return the same with some of the clusters, and a third of the tasks: 8."""
+        return replace(self, clusters=clusters, files_per_sample=1)
 
     def through(self, contexts: Iterable[Document]) -> "Stage":
         """Return the same with other ways to the clusters."""
@@ -64,16 +65,18 @@ class Stage:
         words = [
             "submit", "--samples", self.samples, "--clusters", self.names, "--image", self.image,
             "--run", run, "--cpu-limit", "200m", "--memory", "400MB", "--parallelism", 2,
-            "--tasks-per-pod", 1, "--download-max-kb", SLOWLY_KB,
+            "--tasks-per-pod", 1, "--download-max-kb", SLOWLY_KB, "--limit", self.files_per_sample,
         ]  # fmt: skip
         words += [word for sink in self.sinks for word in ("--sink", sink)]
         return [*words, *more]
 
     def here(self) -> Totals:
         """The result of the same on this machine."""
-        if not (self.commands.folder / "runs" / "local").exists():
-            self.commands.good("run", self.samples, "--run", "local", "--no-plot")
-        return self.totals("local")
+        run = f"local-{self.files_per_sample}"
+        if not (self.commands.folder / "runs" / run).exists():
+            words = ("--run", run, "--limit", self.files_per_sample, "--no-plot")
+            self.commands.good("run", self.samples, *words)
+        return self.totals(run)
 
     def totals(self, run: str) -> Totals:
         """The merged result of a run, whatever its name: all tasks done, each once."""

@@ -51,7 +51,7 @@ def test_the_whole_demo(stage: Stage) -> None:
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
     one.node.kubelet.restart()
-    said = call.good("watch", RUN, seconds=280)
+    said = call.good("watch", RUN, seconds=600)
     assert "'pods': {" in said.out  # the line of the 2019 demo
     assert stage.totals(RUN) == stage.here()
 

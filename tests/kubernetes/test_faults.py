@@ -1,0 +1,155 @@
+"""What goes wrong in clusters: what the user sees, and that every task is counted exactly after."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.client import wait_for
+from tests.kubernetes.laboratory import objects
+from tests.kubernetes.proxy import proxy
+from tests.kubernetes.stage import NAMESPACE, Stage, done_in, uids
+from tests.services.redis import redis_server
+from tests.services.tcp_faults import tcp_faults
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+PATIENCE_S = 600
+
+
+@pytest.fixture(scope="module")
+def prepared_once(stage: Stage) -> Stage:
+    stage.commands.good(*stage.preparation())
+    return stage
+
+
+@pytest.fixture
+def prepared(prepared_once: Stage) -> Iterator[Stage]:
+    """The stage, prepared; all runs are removed afterwards, and it is seen that they are."""
+    stage = prepared_once
+    yield stage
+    stage.commands.good("cleanup", "--clusters", stage.names, "--yes")
+    for cluster in stage.clusters:
+        assert [name for _, name in objects(cluster.client) if "higgsdemo/run" in name] == []
+
+
+def later(seconds: float, do: Callable[[], None]) -> threading.Timer:
+    """Do something a little later, in a thread."""
+    timer = threading.Timer(seconds, do)
+    timer.start()
+    return timer
+
+
+@pytest.mark.parametrize("part", ["api_server", "etcd"])
+def test_killed_and_restarted_under_submit_and_watch(prepared: Stage, part: str) -> None:
+    (one, *_), call = prepared.clusters, prepared.commands
+    stage = prepared.on(one)
+    run = f"restart-{part.replace('_', '-')}"
+    killed = getattr(one.control_plane, part)
+    killed.kill()
+    timer = later(3, killed.restart)
+    call.good(*stage.submission(run))
+    timer.join()
+    with call.start("watch", run) as watching:
+        wait_for(lambda: done_in(one.client) > 0, "the first task")
+        killed.kill()
+        timer = later(3, killed.restart)
+        out, err = watching.communicate(timeout=PATIENCE_S)
+        timer.join()
+    assert watching.returncode == 0, out + err
+    assert "Traceback" not in err
+    assert stage.totals(run) == stage.here()
+
+
+def test_a_storm_of_429(prepared: Stage, tmp_path: Path) -> None:
+    (one, *_) = prepared.clusters
+    with proxy(one.control_plane, tmp_path) as before:
+        stage = prepared.on(one).through([before.context()])
+        before.weather.refuse = 4
+        stage.commands.good(*stage.submission("storm"))
+        stage.commands.good("watch", "storm", seconds=PATIENCE_S)
+        assert before.weather.seen[429] > 10
+        assert stage.totals("storm") == stage.here()
+
+
+def test_a_cluster_that_never_answers(prepared: Stage, tmp_path: Path) -> None:
+    """It is named, and nothing is made in the others."""
+    one, two, _ = prepared.clusters
+    with proxy(two.control_plane, tmp_path) as before:
+        before.weather.silent = True
+        stage = prepared.on(one, two).through([one.control_plane.context(), before.context()])
+        said = stage.commands(*stage.submission("silence"), seconds=PATIENCE_S)
+        assert said.status == 1
+        assert two.name in said.err
+        assert "Traceback" not in said.err
+        assert uids(one.client) == []
+        assert not (stage.commands.folder / "runs" / "silence").exists()
+
+
+def test_a_cluster_that_falls_silent(prepared: Stage, tmp_path: Path) -> None:
+    """Its tasks go to the others. What it goes on doing unseen is counted once."""
+    one, two, _ = prepared.clusters
+    with proxy(two.control_plane, tmp_path) as before:
+        stage = prepared.on(one, two).through([one.control_plane.context(), before.context()])
+        stage.commands.good(*stage.submission("lost"))
+        with stage.commands.start("watch", "lost", "--cluster-patience", 10) as watch:
+            wait_for(lambda: done_in(two.client) > 0, "the first task")
+            before.weather.silent = True
+            before.break_all()
+            out, err = watch.communicate(timeout=PATIENCE_S)
+        assert watch.returncode == 0, out + err
+        assert two.name in err
+        assert stage.totals("lost") == stage.here()
+
+
+def test_a_node_that_loses_its_power(prepared: Stage) -> None:
+    """With all of its pods midway; the machine comes back, the pods do not."""
+    *_, three = prepared.clusters
+    stage = prepared.on(three)
+    stage.commands.good(*stage.submission("power"))
+    with stage.commands.start("watch", "power") as watching:
+        wait_for(lambda: done_in(three.client) > 0, "the first task")
+        wait_for(lambda: three.node.pids("higgsdemo.worker"), "a task under way")
+        three.node.power_off()
+        three.node.start()
+        out, err = watching.communicate(timeout=PATIENCE_S)
+    assert watching.returncode == 0, out + err
+    assert stage.totals("power") == stage.here()
+
+
+def test_a_quota_too_small(prepared: Stage) -> None:
+    """It is said before anything is made."""
+    (one, *_) = prepared.clusters
+    stage = prepared.on(one)
+    path = f"/api/v1/namespaces/{NAMESPACE}/resourcequotas"
+    quota = {"metadata": {"name": "small"}, "spec": {"hard": {"limits.memory": "100Mi"}}}
+    one.client.create(path, quota)
+    try:
+        wait_for(lambda: one.client.get(f"{path}/small")["status"].get("used"), "the quota")
+        said = stage.commands(*stage.submission("quota"))
+        assert said.status in (1, 2)
+        assert "quota" in said.err
+        assert "memory" in said.err
+        assert uids(one.client) == []
+        assert not (stage.commands.folder / "runs" / "quota").exists()
+    finally:
+        one.client.delete(f"{path}/small")
+
+
+def test_redis_is_gone(prepared: Stage, tmp_path: Path) -> None:
+    """The object store is the record: what was only on the bus is had from there."""
+    (one, *_) = prepared.clusters
+    with ExitStack() as stack:
+        bus = stack.enter_context(redis_server(tmp_path))
+        door = stack.enter_context(tcp_faults(bus.port, host=one.gateway))
+        sinks = (prepared.sinks[0], f"redis://{door.host}:{door.port}/0")
+        stage = prepared.on(one).with_sinks(sinks, bus)
+        stage.commands.good(*stage.preparation())
+        stage.commands.good(*stage.submission("no-bus"))
+        with stage.commands.start("watch", "no-bus") as watching:
+            wait_for(lambda: done_in(one.client) > 0, "the first task")
+            bus.kill()
+            out, err = watching.communicate(timeout=PATIENCE_S)
+        assert watching.returncode == 0, out + err
+        assert stage.totals("no-bus") == stage.here()
