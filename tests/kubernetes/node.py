@@ -5,6 +5,7 @@ memory: unpacking images is what takes longest), /var/log and cgroups: the kerne
 process and mount of a node with the one that holds it.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -220,9 +221,15 @@ class RealNode:
 
     def kill_process(self, words: str = "") -> int:
         """Kill the first process of a pod with these words with SIGKILL; return its pid."""
-        pid = int(wait_for(lambda: self.pids(words), f"a process of a pod with {words!r}")[0])
-        os.kill(pid, signal.SIGKILL)
-        return pid
+
+        def kill() -> int | None:
+            for pid in self.pids(words):
+                with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+                    os.kill(int(pid), signal.SIGKILL)
+                    return int(pid)
+            return None
+
+        return int(wait_for(kill, f"a process of a pod with {words!r}"))
 
     def power_off(self) -> None:
         """End all of its processes at once, those of its pods too; `start` is then a boot.
