@@ -79,5 +79,9 @@ def ended(client: Client, path: str, seconds: float = 60) -> Document:
         done = {one["type"] for one in status.get("conditions", []) if one["status"] == "True"}
         return status if done & {"Complete", "Failed"} else None
 
-    found: Document = wait_for(look, f"the end of {path}", seconds)
+    try:
+        found: Document = wait_for(look, f"the end of {path}", seconds)
+    except AssertionError as error:
+        pods = client.items(f"{path.rpartition('/jobs/')[0].replace('apis/batch', 'api')}/pods")
+        raise AssertionError(f"{error}\n{[one['status'] for one in pods]}") from None
     return found

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tests.kubernetes.binaries import built, installed, needs_root
 from tests.kubernetes.client import Document, wait_for
 from tests.kubernetes.control_plane import ControlPlane
@@ -137,6 +139,7 @@ class RealNode:
             "makeIPTablesUtilChains": False,
             "localStorageCapacityIsolation": False,
             "evictionHard": {"memory.available": "100Mi"},
+            "imageGCHighThresholdPercent": 100,  # never: however full this machine's disk is
             "nodeStatusUpdateFrequency": "2s",
             "serializeImagePulls": False,
             "maxPods": 60,
@@ -230,6 +233,24 @@ class RealNode:
             return None
 
         return int(wait_for(kill, f"a process of a pod with {words!r}"))
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let its kubelet and its pods stand still; afterwards they go on as if nothing were."""
+        kubelet = psutil.Process(self.kubelet.process.pid)
+        own = [kubelet.pid, *(child.pid for child in kubelet.children(recursive=True))]
+        stopped: list[int] = []
+        for pids in (lambda: own, self._reservation.pids):  # no pod begins once the kubelet hangs
+            for pid in pids():
+                with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+                    os.kill(pid, signal.SIGSTOP)
+                    stopped.append(pid)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def power_off(self) -> None:
         """End all of its processes at once, those of its pods too; `start` is then a boot.

@@ -95,12 +95,17 @@ def test_a_cluster_that_falls_silent(prepared: Stage, tmp_path: Path) -> None:
         stage.commands.good(*stage.submission("lost"))
         with stage.commands.start("watch", "lost", "--cluster-patience", 10) as watch:
             wait_for(lambda: done_in(two.client) > 0, "the first task")
-            before.weather.silent = True
-            before.break_all()
-            out, err = watch.communicate(timeout=PATIENCE_S)
+            with two.node.hanging():  # or its results would come in before it is missed
+                before.weather.silent = True
+                before.break_all()
+                out, err = watch.communicate(timeout=PATIENCE_S)
         assert watch.returncode == 0, out + err
         assert two.name in err
         assert stage.totals("lost") == stage.here()
+    delivered = done_in(two.client)
+    wait_for(lambda: done_in(two.client) > delivered, "what it had in hand")
+    stage.commands.good("collect", "lost", "--from", stage.sinks[0])
+    assert stage.totals("lost") == stage.here()
 
 
 def test_a_node_that_loses_its_power(prepared: Stage) -> None:

@@ -56,6 +56,16 @@ def test_a_result_says_what_was_done_and_where(script: Script) -> None:
     assert result.output.bytes_read == task.size_bytes
 
 
+def test_peak_memory_is_the_workers_own_and_not_its_parents() -> None:
+    show = "from higgsdemo.worker.task import peak_memory_bytes; print(peak_memory_bytes())"
+    start = (
+        "import subprocess, sys; held = b'x' * 600_000_000;"
+        f"subprocess.run([sys.executable, '-c', {show!r}], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, check=True)
+    assert 10e6 < int(done.stdout) < 300e6
+
+
 def test_the_same_task_gives_the_same_digest_wherever_it_runs(
     script: Script, tmp_path: Path
 ) -> None:

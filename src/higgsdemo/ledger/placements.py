@@ -284,6 +284,13 @@ class Placements:
         )
         return [row[0] for row in rows]
 
+    def unfinished(self) -> int:
+        """Return how many tasks have not ended, those that a job has and the others."""
+        ((count,),) = self._ledger.ask(
+            "SELECT count(*) FROM tasks WHERE state IN ('queued', 'running')"
+        )
+        return int(count)
+
     def kills(self) -> dict[str, int]:
         """Return how often attempts at a task were killed for memory, of those that were."""
         rows = self._ledger.ask(

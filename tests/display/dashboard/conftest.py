@@ -17,9 +17,12 @@ QUIET = (
 WAIT_S = 90  # the machine may be busy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser; skips where there is none."""
+    """A browser; skips where there is none.
+
+    No longer than a module: as long as it runs, so does its event loop, and no other can.
+    """
     if not os.access(CHROMIUM, os.X_OK):
         pytest.skip("chromium is not installed (scripts/install-test-services does it)")
     api = pytest.importorskip("playwright.sync_api")

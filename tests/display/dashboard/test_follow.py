@@ -39,6 +39,8 @@ def look(one: Served, until: Callable[[Sections], bool], query: str = "") -> Sec
             raise AssertionError(f"not in {WAIT_S} s: {seen.get('following')}") from None
         finally:
             socket.close()
+            while await socket.read_message() is not None:
+                pass  # until it is closed at both ends
         return seen
 
     return asyncio.run(wait())

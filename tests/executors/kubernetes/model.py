@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from higgsdemo.clusters.refusals import ClusterApiError
-from higgsdemo.errors import TransientError
+from higgsdemo.errors import HiggsdemoError, TransientError
 from higgsdemo.executors.kubernetes.names import job_name
 from higgsdemo.executors.kubernetes.pods import Ending
 from higgsdemo.executors.kubernetes.reconcile import Manners, Reconciler
@@ -106,6 +106,7 @@ class ModelSite:
         self.maps: set[str] = set()
         self.silent_s = 0.0
         self.refuses: ClusterApiError | None = None
+        self.refusal: HiggsdemoError | None = None  # the last answer, while it is silent
         self.applied = 0
         self.resting = False
         self.deaf = 0  # how many orders to hold jobs, or let them go on, fail
@@ -123,6 +124,7 @@ class ModelSite:
             self._shown.revision,
             self.silent_s,
             "no answer",
+            self.refusal,
         )
 
     def make(

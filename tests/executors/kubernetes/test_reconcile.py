@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from higgsdemo.clusters.refusals import ClusterApiError
-from higgsdemo.errors import Cause
+from higgsdemo.errors import Cause, CredentialsError
 from higgsdemo.executors.kubernetes.pods import Ending
 from higgsdemo.ledger import closing_check
 from higgsdemo.ledger.placements import JobState
@@ -263,6 +263,41 @@ def test_the_last_cluster_is_waited_for(tmp_path: Path) -> None:
     assert not any(each.given_up for each in state.clusters)
     assert world.step().words == ()  # said once
     world.sites["only"].silent_s = 0.0
+    finish_all(world)
+    assert world.ledger.counts().done == 4
+
+
+def test_clusters_that_refuse_us_end_the_watching_with_their_reason(world: World) -> None:
+    """Of many, one is named; where none is left, nothing is waited for. The tasks go on."""
+    one, two = world.sites["one"], world.sites["two"]
+    world.step(2)
+    one.silent_s, one.refusal = 1.0, CredentialsError("no", why="the token is expired (401)")
+    assert world.step().words == ()  # a server that starts may say so
+    one.silent_s = 60.0
+    assert world.step().words == ("cluster one refuses: the token is expired (401)",)
+    two.silent_s, two.refusal = 60.0, CredentialsError("no", why="may not list jobs (403)")
+    with pytest.raises(CredentialsError, match="expired"):
+        world.step()
+    for site in (one, two):
+        site.silent_s, site.refusal = 0.0, None
+    world.restart()
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
+def test_waves_are_far_apart_unless_nothing_else_is_left_to_do(tmp_path: Path) -> None:
+    world = World(tmp_path, make_tasks(4), clusters=["only"], tries=9)
+    world.step(2)
+    *others, (_, last, index) = world.pods()
+    for _, job, number in others:
+        job.done.add(number)  # without a result
+    world.reconciler._placer._next_wave = float("inf")
+    before = len(world.placements.jobs())
+    world.step(3)
+    assert len(world.placements.jobs()) == before
+    last.done.add(index)
+    world.step(3)
+    assert len(world.placements.jobs()) > before
     finish_all(world)
     assert world.ledger.counts().done == 4
 

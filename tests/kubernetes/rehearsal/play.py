@@ -182,6 +182,8 @@ def _follow(
                 victim = clusters[-1]
                 meter.look()
                 victim.kill()
+                if settings.declare:
+                    (folder / "declared").write_text(victim.name)
                 lost.update(cluster=victim.name, after_s=seen["seconds"], done_then=seen["done"])
                 tell(
                     f"{seen['seconds']:7.1f} s  cluster {victim.name} is lost, {seen['done']} done"

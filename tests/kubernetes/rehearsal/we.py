@@ -21,6 +21,7 @@ from higgsdemo.executors.kubernetes.submit import look, send
 from higgsdemo.ledger import create_run
 from higgsdemo.ledger.placements import Placements
 from higgsdemo.plan import ClusterShape, Pace, make_forecast, record_fact
+from higgsdemo.worker.task import peak_memory_bytes
 from tests.kubernetes.rehearsal.tasks import demo_tasks
 
 
@@ -139,7 +140,7 @@ def main() -> int:
                 "submit_traffic": submit_traffic,
                 "watch_traffic": watch_traffic,
                 "seconds": ended,
-                "memory_bytes": usage.ru_maxrss * 1024,
+                "memory_bytes": peak_memory_bytes(),
                 "cpu_s": usage.ru_utime + usage.ru_stime,
                 "slots": slots,
                 "stopped_by": outcome.stopped_by.message if outcome.stopped_by else None,

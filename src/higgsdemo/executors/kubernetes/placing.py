@@ -46,9 +46,10 @@ class Placer:
         self._sites = sites
         self._slots = slots
         self._say = say
-        self._wave_s = wave_s
+        self._first_wave_s = self._wave_s = wave_s
         self._longest_wave_s = longest_wave_s
         self._next_wave = 0.0
+        self._next_if_idle = 0.0  # where the clusters have nothing else to do
         self.jobs = {job.number: Followed(job) for job in placements.jobs()}
         self.given_up = {
             job.placed.cluster
@@ -75,10 +76,12 @@ class Placer:
 
     def place_anew(self, seen: Mapping[str, Seen]) -> None:
         """Give tasks that no job has to clusters that answer, as further jobs."""
-        if time.monotonic() < self._next_wave:
+        now = time.monotonic()
+        if now < min(self._next_wave, self._next_if_idle):
             return
         free = self._placements.free()
-        if not free:
+        self._next_if_idle = now + self._first_wave_s
+        if not free or (now < self._next_wave and len(free) < self._placements.unfinished()):
             return
         names = [name for name in self._sites if name not in self.given_up]
         answering = [
@@ -96,7 +99,7 @@ class Placer:
         self.jobs |= {job.number: Followed(job) for job in placed}
         where = ", ".join(dict.fromkeys(job.cluster for job in placed))
         self._say(f"{len(free)} tasks are placed anew, job {placed[-1].number}: {where}")
-        self._next_wave = time.monotonic() + self._wave_s
+        self._next_wave = now + self._wave_s
         self._wave_s = min(2 * self._wave_s, self._longest_wave_s)
 
     def _new_jobs(self, free: Sequence[str], targets: Sequence[Target]) -> list[NewJob]:

@@ -45,12 +45,15 @@ class Watcher(Protocol):
 class Manners:
     """How the reconciliation behaves, s.
 
-    `patience_s`: a cluster silent for longer is given up, its tasks go to others. `grace_s`: what
+    `patience_s`: a cluster silent for longer is given up, its tasks go to others. `refused_s`: so
+    long a cluster may refuse us (a server that starts does) before that counts. `grace_s`: what
     ended without a result is waited for so long. `wave_s`: tasks are placed anew at most so often,
-    and twice as long apart each time up to `longest_wave_s`, so that jobs stay few.
+    and twice as long apart each time up to `longest_wave_s`, so that jobs stay few; or after
+    `wave_s` where nothing else is left to do.
     """
 
     patience_s: float = 300.0
+    refused_s: float = 30.0
     grace_s: float = 5.0
     wave_s: float = 5.0
     longest_wave_s: float = 120.0
@@ -130,7 +133,7 @@ class Reconciler:
         """Follow the run until all its tasks have ended, or it stops; return how it ended.
 
         None if it was told to `stop` before: the clusters go on. Raises TransientError if all
-        clusters are given up.
+        clusters are given up, and CredentialsError if all that are left refuse us.
         """
         pause = stop or threading.Event()
         while not pause.is_set():
@@ -239,6 +242,7 @@ class Reconciler:
         """Give up clusters that were silent too long, if any other is left to do their work."""
         patience = self._manners.patience_s
         active = {name: what for name, what in seen.items() if name not in self._placer.given_up}
+        self._tell_refusals(active)
         for name, what in active.items():
             if what.silent_s < patience:
                 continue
@@ -248,6 +252,18 @@ class Reconciler:
             else:
                 why = what.problem or "no answer"
                 self._say(f"cluster {name} is silent ({why}), and there is no other: waiting")
+
+    def _tell_refusals(self, active: Mapping[str, Seen]) -> None:
+        """Say which clusters refuse us; where none is left that does not, end with its reason."""
+        refusing = {
+            name: what.refusal
+            for name, what in active.items()
+            if what.refusal is not None and what.silent_s >= self._manners.refused_s
+        }
+        for name, refusal in refusing.items():
+            self._say(f"cluster {name} refuses: {refusal.why or refusal.what}")
+        if refusing and len(refusing) == len(active):
+            raise next(iter(refusing.values()))
 
     def _follow_jobs(self, seen: Mapping[str, Seen]) -> None:
         """Judge what clusters say of the jobs whose tasks are waited for."""
