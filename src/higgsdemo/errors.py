@@ -57,6 +57,11 @@ class HiggsdemoError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.why, self.where, self.nearest, self.hint)
 
+    @property
+    def brief(self) -> str:
+        """What failed, where and why, in one line."""
+        return ": ".join(filter(None, (self.what, self.where, self.why)))
+
     def lines(self) -> list[str]:
         """Return the message as lines, the headline first."""
         said = [self.what]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from higgsdemo.errors import Cause, TransientError
+from higgsdemo.errors import Cause, CredentialsError, TransientError
 from higgsdemo.ledger import Collector, Ledger, Merger, closing_check, collect
 from higgsdemo.model.text import parse_json
 from higgsdemo.sinks import Arrival, Page, open_sink, parcel
@@ -170,6 +170,21 @@ def test_a_bus_that_is_gone_is_no_failure_beside_a_record(ledger: Ledger) -> Non
     with pytest.raises(TransientError):
         collector.look()
     assert collector.total.results == 1  # the other was read all the same
+
+
+class Refusing(ListSink):
+    def pages(self, *_: object) -> Iterator[Page]:
+        raise CredentialsError("no", why="wrong password", where=self.url)
+        yield
+
+
+def test_what_refuses_us_is_raised_once_the_others_are_read(ledger: Ledger) -> None:
+    record = other_sink([arrival(result_of(TASKS[5]))], is_record=True)
+    collector = Collector(ledger, MANIFEST, Refusing(), record)
+    with pytest.raises(CredentialsError, match="no"):
+        collector.look()
+    assert collector.total.results == 1
+    assert collector.silent == {}
 
 
 def test_a_tail_reads_a_slow_sink_less_often_and_the_last_look_reads_all(ledger: Ledger) -> None:

@@ -18,7 +18,6 @@ from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.cli.watch import AnyRun, find_run
 from higgsdemo.errors import UsageError
 from higgsdemo.monitor import replayed
-from higgsdemo.monitor.gathering import known_versions
 from higgsdemo.sinks import open_sinks
 from higgsdemo.storage.extras import optional
 from higgsdemo.storage.urls import has_secret
@@ -108,7 +107,6 @@ def dashboard(
         manifest,
         Door(host, found, word, origins),
         (lambda: open_sinks(urls, access=keys)) if urls else None,
-        versions=known_versions(manifest),
         monitor=None if replay is None else lambda: replayed(made, replay)[0],
     )
     out.print(f"run [bold]{escape(made.id)}[/] at [bold]{escape(ways.url)}[/]")

@@ -22,6 +22,7 @@ from higgsdemo.errors import UsageError
 from higgsdemo.ledger import RunDirectory, open_run, run_names
 from higgsdemo.monitor import Monitor, View, record_performance
 from higgsdemo.monitor.gathering import Gathering
+from higgsdemo.sinks import open_sinks
 
 _CLUSTERS = "Kubernetes"
 
@@ -117,14 +118,16 @@ def watch(
             _watch_clusters(made, following, cluster, every, as_json=as_json)
         return
     with contextlib.ExitStack() as stack:
-        gathering = stack.enter_context(Gathering(made, sinks)) if sinks else None
+        gathering = Gathering(made, lambda: open_sinks(sinks)) if sinks else None
+        if gathering is not None:
+            stack.enter_context(gathering)
         monitor = stack.enter_context(Monitor(made))
         stack.enter_context(metered(monitor.latest, metrics_port))
 
         def notes(view: View) -> list[str]:
             if gathering is not None:
                 gathering.check()
-                return gathering.notes
+                return gathering.standing.notes
             return _idle(made, view)
 
         view = follow(monitor, as_json=as_json, every_s=every, once=once, notes=notes)

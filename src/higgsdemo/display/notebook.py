@@ -17,6 +17,7 @@ from higgsdemo.errors import HiggsdemoError, UsageError
 from higgsdemo.ledger import RunDirectory, open_run, run_names
 from higgsdemo.monitor import Background, View, record_performance
 from higgsdemo.monitor.gathering import Gathering
+from higgsdemo.sinks import open_sinks
 
 _DPI = 60  # 600 x 630 points: half a notebook's width
 
@@ -36,7 +37,8 @@ class LiveRun:
         self._picture = ""
         self._drawn = -1  # tasks done when the picture was drawn
         self._held = contextlib.ExitStack()
-        self._gathering = self._held.enter_context(Gathering(run, sinks)) if sinks else None
+        gathering = Gathering(run, lambda: open_sinks(sinks)) if sinks else None
+        self._gathering = self._held.enter_context(gathering) if gathering else None
         self._handle = display(_bundle("waiting for the run", ""), raw=True, display_id=True)
         self._live = self._held.enter_context(Background(run, every_s, self._show))
 
@@ -72,9 +74,9 @@ class LiveRun:
             except HiggsdemoError as error:
                 self._picture = f"<pre>{html.escape(plain(str(error), lines=True))}</pre>"
             self._drawn = view.counts.done
-        said = [plain_line(view), *(self._gathering.notes if self._gathering else ())]
+        said = [plain_line(view), *(self._gathering.standing.notes if self._gathering else ())]
         self._handle.update(_bundle("\n".join(map(plain, said)), self._picture), raw=True)
-        if self._gathering is not None and self._gathering.error is not None:
+        if self._gathering is not None and self._gathering.failed:
             return False
         if view.ended and self._gathering is not None:
             record_performance(self._run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from higgsdemo.errors import Cause, TransientError
+from higgsdemo.errors import Cause, HiggsdemoError, TransientError
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.inspection import Inspector
 from higgsdemo.ledger.intake import Again, Collected, Intake
@@ -69,7 +69,7 @@ class Collector:
         only every `poll_s` of its own, however often others are.
         """
         new = Collected()
-        failed: list[tuple[Sink, TransientError]] = []
+        failed: list[tuple[Sink, HiggsdemoError]] = []
         for sink, intake in self._sinks:
             now = time.monotonic()
             if not everywhere and now < self._due.get(sink.url, now):
@@ -77,11 +77,13 @@ class Collector:
             self._due[sink.url] = now + sink.poll_s
             try:
                 self._read(sink, intake, new)
-            except TransientError as error:
+            except HiggsdemoError as error:
                 failed.append((sink, error))
-        self.silent = {sink.url: error for sink, error in failed}
+        self.silent = {
+            sink.url: error for sink, error in failed if isinstance(error, TransientError)
+        }
         for sink, failure in failed:
-            if sink.is_record or not self.has_record:
+            if sink.is_record or not self.has_record or sink.url not in self.silent:
                 raise failure
         return new
 

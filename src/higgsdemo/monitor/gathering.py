@@ -1,46 +1,86 @@
-"""Filling the ledger from sinks beside whatever else a command does: one thread, one reader."""
+"""Filling the ledger from sinks beside whatever else a command does: one thread, one reader.
+
+However many processes look at a run, its sinks have one reader: whoever holds the run (`driving`).
+The others look on, and one of them takes over when that process ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from higgsdemo import workflows
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError
-from higgsdemo.ledger import Collected, Collector, Manifest, RunDirectory
-from higgsdemo.sinks import open_sinks
+from higgsdemo.ledger import Collected, Collector, Ledger, Manifest, RunDirectory
+from higgsdemo.sinks import Page, Sink
 
-_PATIENCE_S = 10.0  # for the look that is under way when we end; what it had is kept
+OpenSinks = Callable[[], Sequence[Sink]]
+
+AGAIN_S = 2.0  # until the next try to hold the run, or to reach the sink
+_DECIDED_S = 1.0  # so that who looks on says so at once; not longer, a disk may be slow
+_PATIENCE_S = 10.0  # for the page that is being taken in when we end; what it had is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the collecting is: `state` is "beginning", "looking", "collecting" or "waiting".
+
+    `text` says so for people. `silent` has why sinks are not read, by URL; `refused` is how many
+    documents are not part of the run, `refusal` one of them; `emptied`, how often a sink was found
+    without what it had held.
+    """
+
+    state: str = "beginning"
+    text: str = "beginning to collect"
+    silent: Mapping[str, str] = field(default_factory=dict)
+    refused: int = 0
+    refusal: str = ""
+    emptied: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know; nothing if all is well."""
+        said = [] if self.state in ("beginning", "collecting") else [self.text]
+        said += [f"going on without {url}: {why}" for url, why in self.silent.items()]
+        if self.refused:
+            said.append(f"{self.refused} documents refused, e.g. {self.refusal}")
+        if self.emptied:
+            said.append("the sink came back without what it held: what was not collected is lost")
+        return said
 
 
 class Gathering:
     """Collects a run's results from sinks until it is left (a context manager).
 
-    If another process drives the run, it collects: then this only says so (`notes`).
+    It ends by itself when all tasks have ended, and `check` raises what is wrong with a sink
+    besides silence. One that is `patient` does neither: it waits, and goes on. `changed` is called
+    in its thread with each `Standing` that is news.
     """
 
-    def __init__(self, run: RunDirectory, urls: list[str], *, trim: bool = False) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        open_sinks: OpenSinks,
+        *,
+        patient: bool = False,
+        changed: Callable[[Standing], None] = lambda _: None,
+    ) -> None:
         self._run = run
-        self._urls = urls
-        self._trim = trim
+        self._open_sinks = open_sinks
+        self._patient = patient
+        self._changed = changed
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._held = contextlib.ExitStack()
-        self._waiting: str | None = None
-        self._silent: dict[str, str] = {}
-        self.total = Collected()
-        self.error: Exception | None = None
+        self._decided = threading.Event()  # whether we collect, or look on
+        self._thread = threading.Thread(target=self._work, name="collector", daemon=True)
+        self._error: Exception | None = None
+        self.standing = Standing()
 
     def __enter__(self) -> Self:
-        try:
-            self._held.enter_context(self._run.driving())
-        except RunError as error:
-            self._waiting = f"{error.what}: looking on"
-            return self
-        self._thread = threading.Thread(target=self._work, name="collector", daemon=True)
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(
@@ -49,53 +89,94 @@ class Gathering:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        self._thread.start()
+        self._decided.wait(_DECIDED_S)
+
+    def stop(self) -> None:
+        """End, after the page of results that is being taken in; the run is held until then."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE_S)
-        self._held.close()
+        self._thread.join(_PATIENCE_S)
 
     @property
-    def notes(self) -> list[str]:
-        """What people should know: sinks that do not answer, documents that were refused."""
-        said = [] if self._waiting is None else [self._waiting]
-        said += [f"going on without {url}: {why}" for url, why in self._silent.items()]
-        if self.total.refused:
-            name, why = next(iter(self.total.refused.items()))
-            said.append(f"{len(self.total.refused)} documents refused, e.g. {name}: {why}")
-        if self.total.emptied:
-            said.append("the sink came back without what it held: what was not collected is lost")
-        return said
+    def failed(self) -> bool:
+        """Whether something stopped the collecting."""
+        return self._error is not None
 
     def check(self) -> None:
         """Raise what stopped the collecting, if anything did."""
-        if self.error is not None:
-            raise self.error
+        if self._error is not None:
+            raise self._error
 
     def _work(self) -> None:
         try:
-            with contextlib.ExitStack() as stack:
-                sinks = [stack.enter_context(sink) for sink in open_sinks(self._urls)]
-                ledger = stack.enter_context(self._run.ledger())
-                manifest = self._run.manifest()
-                collector = Collector(
-                    ledger, manifest, *sinks, versions=known_versions(manifest), trim=self._trim
-                )
-                self.total = collector.total
-                while not self._stop.is_set() and not ledger.counts().ended:
-                    self._look(collector)
-                    self._stop.wait(collector.poll_s)
+            manifest = self._run.manifest()
+            versions = known_versions(manifest)
+            while not self._stop.is_set() and not self._follow(manifest, versions):
+                self._stop.wait(AGAIN_S)
         except Exception as error:  # noqa: BLE001 - raised by `check`, a bug too
-            self.error = error
-        finally:
-            self._held.close()  # others may drive the run now
+            self._error = error
+            self._say("waiting", f"collecting has ended: {type(error).__name__}: {error}")
 
-    def _look(self, collector: Collector) -> None:
-        try:
-            collector.look(everywhere=False)
-            self._waiting = None
-        except TransientError as error:  # `look` itself waited, with pauses that grow
-            self._waiting = f"waiting for the sink: {error.why or error.what}"
-        self._silent = {url: error.why or error.what for url, error in collector.silent.items()}
+    def _follow(self, manifest: Manifest, versions: Mapping[str, str]) -> bool:
+        """Collect while we hold the run; return whether there is nothing more to collect."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._run.driving())
+            except RunError as error:  # another process collects
+                self._say("looking", f"{error.what}: looking on")
+                return not self._patient and self._has_ended()
+            finally:
+                self._decided.set()
+            try:
+                sinks = [held.enter_context(sink) for sink in self._open_sinks()]
+                ledger = held.enter_context(self._run.ledger())
+                stoppable = [_Stoppable(sink, self._stop) for sink in sinks]
+                collector = Collector(ledger, manifest, *stoppable, versions=versions)
+                return self._collect(collector, ledger)
+            except HiggsdemoError as error:
+                if not self._patient:
+                    raise
+                self._say("waiting", error.brief)
+                return False
+
+    def _collect(self, collector: Collector, ledger: Ledger) -> bool:
+        said = f"collecting from {' and '.join(collector.urls)}"
+        while not self._stop.is_set():
+            try:
+                collector.look(everywhere=False)
+            except TransientError as error:  # `look` itself waited, with pauses that grow
+                self._say("waiting", f"waiting for the sink: {error.brief}", collector)
+            else:
+                silent = ", ".join(collector.silent)
+                self._say("collecting", said + (f", without {silent}" if silent else ""), collector)
+                if not self._patient and ledger.counts().ended:
+                    return True
+            self._stop.wait(collector.poll_s)
+        return True
+
+    def _has_ended(self) -> bool:
+        with self._run.look() as ledger:
+            return ledger.counts().ended
+
+    def _say(self, state: str, text: str, collector: Collector | None = None) -> None:
+        """Tell how it is, if that is news."""
+        total = Collected() if collector is None else collector.total
+        silent = {} if collector is None else collector.silent
+        said = Standing(
+            state,
+            text,
+            silent={url: error.why or error.what for url, error in silent.items()},
+            refused=len(total.refused),
+            refusal=": ".join(next(iter(total.refused.items()), ())),
+            emptied=total.emptied,
+        )
+        if said != self.standing:
+            self.standing = said
+            self._changed(said)
 
 
 def known_versions(manifest: Manifest) -> dict[str, str]:
@@ -107,3 +188,21 @@ def known_versions(manifest: Manifest) -> dict[str, str]:
         except HiggsdemoError:  # run by workers that have it; then the first result decides
             continue
     return versions
+
+
+class _Stoppable:
+    """A sink whose pages end when we are to stop."""
+
+    def __init__(self, sink: Any, stop: threading.Event) -> None:
+        self._sink = sink
+        self._stop = stop
+
+    def pages(self, *words: Any) -> Iterator[Page]:
+        """See `Sink.pages`."""
+        for page in self._sink.pages(*words):
+            yield page
+            if self._stop.is_set():
+                return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)

@@ -6,6 +6,7 @@ nothing steers a terminal or turns the direction of writing; the page shows it a
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from higgsdemo.display import words
@@ -13,6 +14,7 @@ from higgsdemo.display.captions import completeness_text
 from higgsdemo.display.dashboard.selection import group_label
 from higgsdemo.inference import Fit, Normalised, yields
 from higgsdemo.monitor import SampleView, View
+from higgsdemo.monitor.gathering import Standing
 
 Section = dict[str, Any]
 
@@ -29,6 +31,11 @@ def plain(text: object, most: int = 500) -> str:
     shown = words.plain(whole[:most], lines=True)
     more = len(whole) - most
     return shown if more <= 0 else f"{shown}\n… and {more:,} more characters"
+
+
+def standing(said: Standing) -> Section:
+    """Return how the run is followed."""
+    return {**dataclasses.asdict(said), "text": plain(said.text), "refusal": plain(said.refusal)}
 
 
 def readable(text: str) -> str:

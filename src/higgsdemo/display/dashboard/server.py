@@ -10,7 +10,7 @@ import asyncio
 import functools
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,11 @@ from tornado.web import Application
 from higgsdemo.display.dashboard import figures, handlers
 from higgsdemo.display.dashboard.cost import Price
 from higgsdemo.display.dashboard.feed import Feed
-from higgsdemo.display.dashboard.follow import Follower, Following, OpenSinks
+from higgsdemo.display.dashboard.follow import Follower
+from higgsdemo.display.dashboard.sections import standing
 from higgsdemo.ledger import Manifest, RunDirectory
 from higgsdemo.monitor import Monitor, View
+from higgsdemo.monitor.gathering import OpenSinks, Standing
 
 PING_S = 20  # a dead tunnel is noticed
 APART_S = 0.1  # between two messages to a browser, at least
@@ -48,7 +50,6 @@ class Dashboard:
         door: Door,
         open_sinks: OpenSinks | None = None,
         *,
-        versions: Mapping[str, str] | None = None,
         monitor: Callable[[], Monitor] | None = None,
     ) -> None:
         self.run = run
@@ -65,12 +66,10 @@ class Dashboard:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower = Follower(
             run,
-            manifest,
             open_sinks,
-            versions=versions or {},
             monitor=monitor or (lambda: Monitor(run)),
             on_view=self._hear_view,
-            on_following=self._hear_following,
+            on_standing=self._hear_standing,
         )
 
     async def serve(self, listening: socket.socket) -> None:
@@ -116,8 +115,8 @@ class Dashboard:
         self._coming = view
         self._in_loop(self._take)
 
-    def _hear_following(self, following: Following) -> None:
-        self._in_loop(functools.partial(self._follow, following))
+    def _hear_standing(self, said: Standing) -> None:
+        self._in_loop(functools.partial(self._follow, said))
 
     def _in_loop(self, what: Any) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -125,8 +124,8 @@ class Dashboard:
 
     # -- in the loop -----------------------------------------------------------------------------
 
-    def _follow(self, following: Following) -> None:
-        self.feed.extra["following"] = following.to_json()
+    def _follow(self, said: Standing) -> None:
+        self.feed.extra["following"] = standing(said)
         self._tell_soon()
 
     def _take(self) -> None:
