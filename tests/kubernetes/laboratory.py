@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -104,6 +105,21 @@ class Commands:
                 out, err = process.communicate()
                 raise AssertionError(f"{words}: not within {seconds:g} s\n{out}\n{err}") from None
         return Said(process.returncode, out, err)
+
+    def in_terminal(self, *words: object, seconds: float = 180) -> Said:
+        """Run a command as somebody at a terminal does; `out` has all that was ever on it."""
+        line = shlex.join([sys.executable, "-m", "higgsdemo", *map(str, words)])
+        done = subprocess.run(
+            ["script", "--quiet", "--return", "--command", line, "/dev/null"],
+            cwd=self.folder,
+            env={**self._environment, "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
 
     def good(self, *words: object, seconds: float = 180) -> Said:
         """Run a command that must end well."""

@@ -68,7 +68,10 @@ def test_a_storm_of_429(prepared: Stage, tmp_path: Path) -> None:
         stage = prepared.on(one).through([before.context()])
         before.weather.refuse = 4
         stage.commands.good(*stage.submission("storm"))
-        stage.commands.good("watch", "storm", seconds=PATIENCE_S)
+        seen = stage.commands.in_terminal("watch", "storm", seconds=PATIENCE_S)
+        assert seen.status == 0, seen.out
+        assert f"{one.name}: " in seen.out  # the cluster has a line on the screen
+        assert "significance" in seen.out  # the end is told, as that of any run
         assert before.weather.seen[429] > 10
         assert stage.totals("storm") == stage.here()
 
