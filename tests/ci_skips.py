@@ -35,6 +35,7 @@ ALLOWED: dict[str, Callable[[], bool]] = {
     r"\bROOT\b": _not_x86_64,  # its wheel is for x86_64 alone
     r"permissions do not bind root|root may write anywhere": _is_root,
     r"needs two cores": _one_core,
+    r"needs several test processes": lambda: "PYTEST_XDIST_WORKER" not in os.environ,
 }
 
 

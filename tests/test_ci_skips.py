@@ -63,3 +63,11 @@ def test_a_skip_is_fine_elsewhere(tmp_path: Path) -> None:
 def test_excused_skips_and_expected_failures_are_fine_in_ci(tmp_path: Path) -> None:
     status, said = session(tmp_path, EXCUSED, ci=True, processes=0)
     assert status == pytest.ExitCode.OK, said
+
+
+@pytest.mark.xdist_group("together")
+def test_what_belongs_together_runs_in_one_process(request: pytest.FixtureRequest) -> None:
+    """As marks of groups say: they may be without effect, silently (see pyproject.toml)."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("needs several test processes")
+    assert request.node.nodeid.endswith("@together")
