@@ -7,6 +7,7 @@ used are in its report.
 
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -17,11 +18,12 @@ from tests.services.faults import FaultServer, fault_server
 from tests.services.gcs import GcsServer, gcs_server
 from tests.services.grid import Grid, make_grid
 from tests.services.http_files import HttpServer, http_server
-from tests.services.process import Server
+from tests.services.issuer import Issuer, make_issuer
+from tests.services.process import LOOPBACK, Server
 from tests.services.programs import UnavailableError
 from tests.services.redis import RedisServer, redis_server
 from tests.services.s3 import S3Server, s3_server
-from tests.services.xrootd import XrootdServer, xrootd_server
+from tests.services.xrootd import EXPORTED, XrootdServer, xrootd_server
 
 LOGGED_REQUESTS = 40
 Service = TypeVar("Service")
@@ -86,6 +88,50 @@ def xrootd_gsi(
             )
             started = xrootd_server(folder, security=security, owned=[grid.key])
             yield stack.enter_context(started), grid
+        except UnavailableError as error:
+            pytest.skip(str(error))
+
+
+@dataclass(frozen=True)
+class TokenServer:
+    """An XRootD server over TLS that lets in who has a token of `issuer`; name it localhost."""
+
+    server: XrootdServer
+    grid: Grid
+    issuer: Issuer
+
+    def url(self, name: str) -> str:
+        """Return the URL of a file, by the name that is in the server's certificate."""
+        return self.server.url(name).replace(LOOPBACK, "localhost")
+
+
+@pytest.fixture(scope="session")
+def xrootd_tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
+    """An XRootD server that lets in who has a bearer token, and no other."""
+    with ExitStack() as stack:
+        try:
+            place = Path(stack.enter_context(TemporaryDirectory(prefix="higgsdemo-tokens-")))
+            place.chmod(0o755)
+            grid = make_grid(place / "grid")
+            issuer = make_issuer(place, EXPORTED)
+            security = (
+                f"xrd.tls {grid.certificate} {grid.key}",
+                "xrd.tlsca noverify",  # of clients nobody asks a certificate
+                "xrootd.tls login",
+                "xrootd.seclib libXrdSec.so",
+                "sec.protocol ztn",
+                "sec.protbind * only ztn",
+                "ofs.authorize",
+                f"ofs.authlib libXrdAccSciTokens.so config={issuer.configuration}",
+            )
+            started = xrootd_server(
+                tmp_path_factory.mktemp("xrootd-tokens"),
+                security=security,
+                owned=[grid.key],
+                environment={"XDG_CACHE_HOME": str(issuer.cache)},
+                public=False,
+            )
+            yield TokenServer(stack.enter_context(started), grid, issuer)
         except UnavailableError as error:
             pytest.skip(str(error))
 

@@ -5,7 +5,7 @@ import secrets
 import socket
 import struct
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,10 +78,13 @@ def xrootd_server(
     *,
     security: Sequence[str] = (),
     owned: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+    public: bool = True,
 ) -> Iterator[XrootdServer]:
     """Start a server of the files in a folder (`xrootd-files` in `tmp_path`, unless named).
 
-    `security` are further lines of its configuration, `owned` the keys that must be its user's.
+    `security` are further lines of its configuration, `owned` the keys that must be its user's,
+    `environment` variables of its own. It is `public` if it gives files to everybody over HTTP.
     """
     folder = tmp_path.resolve()
     files = (files or folder / "xrootd-files").resolve()
@@ -105,9 +108,11 @@ def xrootd_server(
         configuration = state / "xrootd.cfg"
         configuration.write_text(_configuration(root, ports[0], security))
         command = (program("xrootd"), "-c", configuration, "-I", "v4", "-p", str(ports[0]))
-        return spawn("xrootd", command, log, cwd=state, privileges=privileges)
+        return spawn("xrootd", command, log, cwd=state, env=environment, privileges=privileges)
 
     def ready(server: Server, ports: list[int]) -> bool:
+        if not public:
+            return _speaks_root(ports[0])
         url = f"http://{LOOPBACK}:{ports[0]}{EXPORTED}/{known.name}"
         with urllib.request.urlopen(url, timeout=2) as answer:
             return answer.read() == secret and _speaks_root(ports[0])

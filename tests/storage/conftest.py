@@ -23,6 +23,7 @@ from tests.services.fixtures import (
     s3_tls,
     xrootd,
     xrootd_gsi,
+    xrootd_tokens,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "s3_tls",
     "xrootd",
     "xrootd_gsi",
+    "xrootd_tokens",
 ]
 
 

@@ -23,6 +23,7 @@ from tests.services.faults import (
     expired_token,
     slow_down,
 )
+from tests.services.fixtures import TokenServer
 from tests.services.grid import Grid
 from tests.services.http_files import HttpServer
 from tests.services.s3 import S3Server
@@ -174,6 +175,38 @@ def test_a_proxy_that_is_missing_or_has_ended(
     said = higgsdemo("resume", "r", "--no-plot")
     assert f"there is no proxy at {tmp_path / 'none'}" in said.err
     environment({"X509_USER_PROXY": str(grid.proxy)})
+    said = higgsdemo("resume", "r", "--no-plot")
+    assert said.status == 0, said.err
+
+
+def test_a_token_for_xrootd(
+    higgsdemo: Higgsdemo,
+    xrootd_tokens: TokenServer,
+    events: Path,
+    environment: Any,
+    tmp_path: Path,
+) -> None:
+    """From a file that is renewed, as the WLCG discovery has it; without one, the run stops."""
+    pytest.importorskip("XRootD")
+    publish(events, xrootd_tokens.server.folder, "a.root")
+    url = xrootd_tokens.url("a.root")
+    kept = tmp_path / "token"
+    environment({"X509_CERT_DIR": str(xrootd_tokens.grid.authorities)})
+    said = run(higgsdemo, url)
+    assert said.status == 1
+    assert f"credentials: not let in\n  where: {url}" in said.err
+    assert "BEARER_TOKEN_FILE" in said.err
+    environment({"BEARER_TOKEN_FILE": str(kept)})
+    token = xrootd_tokens.issuer.token(-60)
+    kept.write_text(token)
+    said = higgsdemo("resume", "r", "--no-plot")
+    assert "the token ended at " in said.err
+    assert failed(higgsdemo) == {"credentials": 1}
+    assert token not in said.err
+    kept.write_text(xrootd_tokens.issuer.token(3600))
+    said = higgsdemo("resume", "r", "--no-plot")
+    assert f"chmod 600 {kept}" in said.err
+    kept.chmod(0o600)
     said = higgsdemo("resume", "r", "--no-plot")
     assert said.status == 0, said.err
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from higgsdemo.errors import InputError, TransientError
+from higgsdemo.errors import CredentialsError, InputError, TransientError
 from higgsdemo.storage import Access, Source, open_source
 from higgsdemo.storage.xrootd import PART_BYTES, PARTS, XrootdFile
-from tests.services.fixtures import or_skip
+from tests.services.fixtures import TokenServer, or_skip
 from tests.services.redirector import redirector
 from tests.services.xrootd import XrootdServer
 from tests.storage.conftest import blob, publish
@@ -28,6 +28,27 @@ def test_the_same_result_as_from_disk(
     for url in (xrootd.url("a.root"), xrootd.url("a.root").replace("root:", "xroot:")):
         with open_source(url, access=access()) as source:
             assert digest(source) == true_digest
+
+
+def test_a_token_that_is_mounted_as_a_secret(
+    xrootd_tokens: TokenServer,
+    access: Make,
+    events: Path,
+    digest: Callable[[Source], str],
+    true_digest: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """As in pods of a cluster; the client's own discovery does not look there."""
+    monkeypatch.setenv("X509_CERT_DIR", str(xrootd_tokens.grid.authorities))
+    monkeypatch.setenv("BEARER_TOKEN", "")  # put back afterwards
+    publish(events, xrootd_tokens.server.folder, "a.root")
+    found = access({"HIGGSDEMO_SECRETS_DIR": str(tmp_path)})
+    with pytest.raises(CredentialsError, match="not let in"):
+        open_source(xrootd_tokens.url("a.root"), access=found)
+    (tmp_path / "bearer-token").write_text(xrootd_tokens.issuer.token() + "\n")
+    with open_source(xrootd_tokens.url("a.root"), access=found) as source:
+        assert digest(source) == true_digest
 
 
 def test_many_parts_in_one_request(xrootd: XrootdServer, access: Make):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from higgsdemo.errors import CredentialsError, InputError, TaskError
@@ -51,6 +52,8 @@ class XrootdFile:
 
     def open(self, count: int) -> Head:  # noqa: ARG002 (a read would cost a request)
         """Open the file and ask for its size."""
+        if token := self._access.secret("bearer-token"):  # where the client does not look
+            os.environ["BEARER_TOKEN"] = token
         file = self._client.File()
         timeout = self._timeout
         status, _ = file.open(self._url, self._client.flags.OpenFlags.READ, timeout=timeout)
@@ -124,6 +127,11 @@ class XrootdFile:
         if status.code in _UNREACHABLE:
             after = f"within {_environment(self._access)['ConnectionWindow']} s"
             return PassingError(f"cannot reach the server {after}: {said}", tries=2)
+        if status.code == _LOGIN_FAILED:  # as a rule: it asks for TLS, and we have none
+            said += (
+                "; if the server asks for TLS, the folder X509_CERT_DIR must have the authority of"
+                " its certificate, and the file X509_USER_PROXY, if set, be there"
+            )
         return PassingError(said)
 
     def _refused(self, what: str, said: str) -> CredentialsError:
@@ -145,6 +153,9 @@ def _ended(access: Access) -> list[str]:
             said.append(f"there is no proxy at {proxy}")
         elif ends < now:
             said.append(f"the proxy {proxy} ended at {ends:%Y-%m-%d %H:%M:%S} UTC")
+        kept = access.get("BEARER_TOKEN_FILE")
+        if kept and Path(kept).exists() and Path(kept).stat().st_mode & 0o077:
+            said.append(f"the client takes no token that others may read: chmod 600 {kept}")
         token = bearer_token(access)
         ends = jwt_expiry(token) if token else None
         if ends is not None and ends < now:
