@@ -1,9 +1,15 @@
-"""Options that several commands share, and what they mean. Those of storage: `cli.storing`."""
+"""Options that several commands share, and how many of them become one argument.
+
+Those of storage are in `storing`, those of clusters in `placing`.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +34,25 @@ def complete_run(incomplete: str) -> list[str]:
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="Name of the run.", autocompletion=complete_run)
 ]
+
+
+def gathered(
+    command: Callable[..., None], name: str, read: Callable[..., object]
+) -> Callable[..., None]:
+    """Give a command the options that `read` takes; it has what `read` makes of them as `name`."""
+    own = inspect.signature(command, eval_str=True)
+    added = inspect.signature(read, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        made = read(**{option: given.pop(option) for option in added})
+        command(**given, **{name: made})
+
+    kept = [one for other, one in own.parameters.items() if other != name]
+    shown = own.replace(parameters=[*kept, *added.values()])
+    with_options.__signature__ = shown  # type: ignore[attr-defined] # what typer looks at
+    with_options.__annotations__ = {one.name: one.annotation for one in shown.parameters.values()}
+    return with_options
 
 
 def key_values(pairs: list[str], option: str) -> dict[str, str]:

@@ -6,8 +6,6 @@ def submit(..., placing: Placing) -> None:
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from higgsdemo.cli.parts.options import key_values
+from higgsdemo.cli.parts.options import gathered, key_values
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.clusters.labels import NAMESPACE, check_namespace
 from higgsdemo.errors import UsageError
@@ -177,19 +175,7 @@ def _read(path: Path) -> str:
 
 def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of clusters; it has them as one `Placing`, called `placing`."""
-    own = inspect.signature(command, eval_str=True)
-    added = inspect.signature(_chosen, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        placing = _chosen(**{name: given.pop(name) for name in added})
-        command(**given, placing=placing)
-
-    kept = [one for name, one in own.parameters.items() if name != "placing"]
-    shown = own.replace(parameters=[*kept, *added.values()])
-    with_options.__signature__ = shown  # type: ignore[attr-defined] # what typer looks at
-    with_options.__annotations__ = {one.name: one.annotation for one in shown.parameters.values()}
-    return with_options
+    return gathered(command, "placing", _chosen)
 
 
 def _chosen(

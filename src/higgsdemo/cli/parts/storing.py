@@ -9,18 +9,17 @@ inherit. Of these `Storing.plain` may be written down, `Storing.secret` never.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from higgsdemo.cli.parts.console import err
+from higgsdemo.cli.parts.options import gathered
 from higgsdemo.errors import UsageError
 from higgsdemo.storage import Access
 
@@ -109,19 +108,7 @@ class Storing:
 
 def storage_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of storage; it has them as one `Storing`, called `storage`."""
-    own = inspect.signature(command, eval_str=True)
-    added = inspect.signature(_chosen, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        storage = _chosen(**{name: given.pop(name) for name in added})
-        command(**given, storage=storage)
-
-    kept = [one for name, one in own.parameters.items() if name != "storage"]
-    shown = own.replace(parameters=[*kept, *added.values()])
-    with_options.__signature__ = shown  # type: ignore[attr-defined] # what typer looks at
-    with_options.__annotations__ = {one.name: one.annotation for one in shown.parameters.values()}
-    return with_options
+    return gathered(command, "storage", _chosen)
 
 
 def _chosen(
