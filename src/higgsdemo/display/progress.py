@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from higgsdemo.display.bar import Bar
 from higgsdemo.executors import Event
 from higgsdemo.ledger import Counts
 from higgsdemo.model import Result, Task
-
-PLAIN_EVERY_S = 5.0
 
 
 class Meter:
@@ -96,30 +93,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-class RunProgress:
+class RunProgress(Bar):
     """Watches a run and shows it on `console` (an observer for `executors.drive`)."""
 
     def __init__(self, console: Console, tasks: list[Task]) -> None:
-        self._console = console
+        super().__init__(console, "starting workers")
         self.meter = Meter(tasks)
         self._counts: Counts | None = None
-        self._plain_at = time.monotonic()
-        self._bar: Progress | None = None
-        if console.is_terminal:
-            self._bar = Progress(
-                BarColumn(bar_width=30),
-                TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.description}"),
-                TimeElapsedColumn(),
-                console=console,
-                transient=True,
-            )
-            self._bar_task = self._bar.add_task("starting workers", total=1.0)
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
 
     def __exit__(
         self,
@@ -127,10 +107,9 @@ class RunProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar:
-            self._bar.stop()
+        super().__exit__(kind, error, trace)
         if self._counts:
-            self._console.print(self.meter.line(self._counts), highlight=False)
+            self.console.print(self.meter.line(self._counts), highlight=False)
 
     def on_event(self, event: Event) -> None:
         """Count a result."""
@@ -140,10 +119,4 @@ class RunProgress:
     def on_counts(self, counts: Counts) -> None:
         """Show the state."""
         self._counts = counts
-        if self._bar:
-            self._bar.update(
-                self._bar_task, completed=self.meter.fraction, description=self.meter.line(counts)
-            )
-        elif time.monotonic() - self._plain_at >= PLAIN_EVERY_S:
-            self._plain_at = time.monotonic()
-            self._console.print(self.meter.line(counts), highlight=False)
+        self.show(self.meter.fraction, lambda: self.meter.line(counts))

@@ -4,65 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from higgsdemo.display.progress import PLAIN_EVERY_S, duration
+from higgsdemo.display.bar import Bar
+from higgsdemo.display.progress import duration
 from higgsdemo.display.tables import size
 from higgsdemo.transfer import State
 
 WINDOW_S = 20.0  # the rate is that of the last seconds
 
 
-class TransferProgress:
+class TransferProgress(Bar):
     """Shows a `State` on `console`: share, rate, time left."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
-        self._clock = clock
+        super().__init__(console, "starting", clock)
         self._seen: list[tuple[float, int]] = []
-        self._plain_at = clock()
-        self._bar: Progress | None = None
-        if console.is_terminal:
-            self._bar = Progress(
-                BarColumn(bar_width=30),
-                TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.description}"),
-                TimeElapsedColumn(),
-                console=console,
-                transient=True,
-            )
-            self._task = self._bar.add_task("starting", total=1.0)
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def watch(self, state: State) -> None:
         """Show the state."""
-        now = self._clock()
+        now = self.clock()
         self._seen.append((now, state.bytes_moved))
         while len(self._seen) > 2 and now - self._seen[0][0] > WINDOW_S:
             self._seen.pop(0)
-        if self._bar:
-            share = (state.bytes_here + state.bytes_moved) / state.bytes if state.bytes else 1.0
-            self._bar.update(self._task, completed=share, description=self.line(state))
-        elif now - self._plain_at >= PLAIN_EVERY_S:
-            self._plain_at = now
-            self._console.print(self.line(state), highlight=False)
+        share = (state.bytes_here + state.bytes_moved) / state.bytes if state.bytes else 1.0
+        self.show(share, lambda: self.line(state))
 
     def line(self, state: State) -> str:
         """Describe the state in one line."""
