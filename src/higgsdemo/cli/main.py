@@ -11,6 +11,7 @@ import typer
 
 import higgsdemo
 from higgsdemo.cli import (
+    cleanup,
     clusters,
     collect,
     dashboard,
@@ -72,7 +73,7 @@ app.command("clusters-create", rich_help_panel=_CLUSTERS)(clusters.clusters_crea
 app.command("clusters-delete", rich_help_panel=_CLUSTERS)(clusters.clusters_delete)
 app.command("prepare", rich_help_panel=_CLUSTERS)(prepare.prepare)
 app.command("submit", rich_help_panel=_CLUSTERS)(submit.submit)
-app.command("cleanup", rich_help_panel=_CLUSTERS)(prepare.cleanup)
+app.command("cleanup", rich_help_panel=_CLUSTERS)(cleanup.cleanup)
 app.command(
     "worker",
     rich_help_panel=_RUN,

@@ -1,53 +1,34 @@
-"""`prepare`, `cleanup`: clusters made ready for runs, and left as they were."""
+"""`prepare`: clusters made ready for runs."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from higgsdemo.cli.parts.console import err, out, print_json, print_table, say_error
+from higgsdemo.cli.parts.console import err, out, print_json, print_table
+from higgsdemo.cli.parts.everywhere import (
+    Clusters,
+    Kubeconfig,
+    MappingFile,
+    Namespace,
+    OneCluster,
+    PatienceS,
+    Prefix,
+    everywhere,
+)
 from higgsdemo.cli.parts.options import AsJson
 from higgsdemo.clusters import labels
 from higgsdemo.clusters.mapping import PREFIX
-from higgsdemo.errors import HiggsdemoError, UsageError
+from higgsdemo.errors import UsageError
 
 if TYPE_CHECKING:
-    from higgsdemo.clusters.cleanup import Cleaned
     from higgsdemo.clusters.prepare import Prepared
 
-MappingFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--dataset-mapping", metavar="FILE", help="The clusters of a mapping (see config/)."
-    ),
-]
-Clusters = Annotated[
-    str, typer.Option(metavar="C1,C2", help="The clusters, by their contexts in the kubeconfig.")
-]
-OneCluster = Annotated[
-    str | None, typer.Option("--cluster", metavar="C", help="This cluster, or only this of them.")
-]
-Namespace = Annotated[str, typer.Option(help="Namespace of everything.")]
-Kubeconfig = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Kubeconfig.", show_default="KUBECONFIG or ~/.kube/config"),
-]
-Prefix = Annotated[
-    str, typer.Option(help="Begins the names of a mapping's clusters; a number ends them.")
-]
-PatienceS = Annotated[
-    float,
-    typer.Option(
-        "--patience", min=1, metavar="SECONDS", help="How long an unreachable cluster is tried."
-    ),
-]
 Toleration = Annotated[
     list[str] | None,
     typer.Option(
@@ -143,12 +124,11 @@ def prepare(
       higgsdemo prepare --dataset-mapping config/minimal.json --image registry.example.org/worker:1
       higgsdemo prepare --clusters cern,gke --with-redis --dry-run
     """
-    from higgsdemo.clusters import Patience, credentials
-    from higgsdemo.clusters.chosen import cluster_names, open_clusters, several
+    from higgsdemo.clusters import credentials
+    from higgsdemo.clusters.chosen import cluster_names
     from higgsdemo.clusters.documents import Image
-    from higgsdemo.clusters.prepare import Preparation, in_parallel
+    from higgsdemo.clusters.prepare import Preparation
     from higgsdemo.clusters.prepare import prepare as prepare_one
-    from higgsdemo.display.steps import Steps
 
     names = cluster_names(dataset_mapping, clusters, cluster, prefix)
     wanted = Preparation(
@@ -172,93 +152,14 @@ def prepare(
     )
     if not image and not as_json:
         err.print("[yellow]no --image:[/] each node will pull it when its first task starts")
-    with open_clusters(names, kubeconfig, Patience.of(patience)) as opened:
-        with Steps(err, names) as steps:
-            done, failed = in_parallel(
-                opened,
-                lambda one, stop: prepare_one(
-                    one, wanted, lambda step: steps.tell(one.name, step), stop
-                ),
-            )
-        requests = {one.name: one.traffic.requests for one in opened}
-    if as_json:
-        print_json([_prepared(each, requests[each.cluster]) for each in done])
-    else:
-        _tell_prepared(done, dry_run)
-    _raise(failed, several, len(names))
-
-
-def cleanup(
-    dataset_mapping: MappingFile = None,
-    clusters: Clusters = "",
-    cluster: OneCluster = None,
-    run: Annotated[
-        str | None,
-        typer.Option("--run", metavar="RUN", help="Of this run alone.", show_default="all runs"),
-    ] = None,
-    everything: Annotated[
-        bool,
-        typer.Option("--all", help="Also what prepare made; its namespace, if nothing else is in."),
-    ] = False,
-    namespace: Namespace = labels.NAMESPACE,
-    timeout: Annotated[
-        float, typer.Option(min=0, metavar="MINUTES", help="How long to wait.")
-    ] = 15,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    patience: PatienceS = 60,
-    kubeconfig: Kubeconfig = None,
-    prefix: Prefix = PREFIX,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be removed and stop.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Remove what runs created in clusters, nothing else, and prove it.
-
-    Found by its labels among all kinds of objects that a cluster has; removed, waited for, and
-    looked for once more among all kinds. Results, which are in your sink and ledger, stay.
-
-    [bold]Examples[/]
-
-      higgsdemo cleanup --cluster kubecon-demo-0
-      higgsdemo cleanup --dataset-mapping config/minimal.json --run h4l-20261123-201500
-      higgsdemo cleanup --clusters cern,gke --all --dry-run
-    """
-    from higgsdemo.clusters import Patience
-    from higgsdemo.clusters.chosen import cluster_names, open_clusters, several
-    from higgsdemo.clusters.cleanup import Scope
-    from higgsdemo.clusters.cleanup import cleanup as clean_one
-    from higgsdemo.clusters.prepare import in_parallel
-    from higgsdemo.display.steps import Steps
-
-    names = cluster_names(dataset_mapping, clusters, cluster, prefix)
-    if run is not None and everything:
-        raise UsageError(
-            "--run and --all exclude each other", hint="what prepare made is of no run"
-        )
-    scope = Scope(
-        labels.check_namespace(namespace),
-        labels.check_label(run) if run is not None else None,
-        everything,
-        dry_run,
-        60 * timeout,
+    came = everywhere(
+        names, kubeconfig, patience, lambda one, tell, stop: prepare_one(one, wanted, tell, stop)
     )
-    if run is None and not dry_run and not yes and sys.stdin.isatty():
-        _ask(names, namespace, everything)
-    with open_clusters(names, kubeconfig, Patience.of(patience)) as opened:
-        with Steps(err, names) as steps:
-            done, failed = in_parallel(
-                opened,
-                lambda one, stop: clean_one(
-                    one, scope, lambda step: steps.tell(one.name, step), stop
-                ),
-            )
-        requests = {one.name: one.traffic.requests for one in opened}
     if as_json:
-        print_json([_cleaned(each, requests[each.cluster]) for each in done])
+        print_json([_prepared(each, came.requests[each.cluster]) for each in came.done])
     else:
-        _tell_cleaned(done, dry_run)
-    _raise(failed, several, len(names))
+        _tell_prepared(came.done, dry_run)
+    came.raise_failed()
 
 
 def _keys(access_key: str | None, secret_key: str | None) -> tuple[str, str] | None:
@@ -293,13 +194,6 @@ def _scheduling(tolerations: list[str] | None, selectors: list[str] | None) -> A
     )
 
 
-def _ask(names: Sequence[str], namespace: str, everything: bool) -> None:
-    what = "all runs and what prepare made" if everything else "all runs"
-    err.print(f"this removes {what} in namespace {namespace} of {escape(', '.join(names))}")
-    if not typer.confirm("remove them?", err=True):
-        raise HiggsdemoError("nothing was removed")
-
-
 def _tell_prepared(done: Sequence[Prepared], dry_run: bool) -> None:
     from higgsdemo.display.tables import new_table, number, size
 
@@ -330,20 +224,6 @@ def _tell_prepared(done: Sequence[Prepared], dry_run: bool) -> None:
         out.print("nothing was made")
 
 
-def _tell_cleaned(done: Sequence[Cleaned], dry_run: bool) -> None:
-    for each in done:
-        what = ", ".join(f"{count} {kind}" for kind, count in sorted(each.removed.items()))
-        runs = f" of {', '.join(each.runs)}" if each.runs else ""
-        said = "would remove" if dry_run else "removed"
-        out.print(f"[bold]{escape(each.cluster)}[/]: {said} {what or 'nothing'}{escape(runs)}")
-        if not dry_run:
-            out.print(f"  looked through {each.kinds} kinds of objects: nothing of it is left")
-        if each.unseen:
-            out.print(f"  [yellow]not seen, for want of permission:[/] {', '.join(each.unseen)}")
-        for note in each.notes:
-            out.print(f"  {escape(note)}")
-
-
 def _prepared(each: Prepared, requests: int) -> dict[str, Any]:
     return {
         "cluster": each.cluster,
@@ -357,24 +237,3 @@ def _prepared(each: Prepared, requests: int) -> dict[str, Any]:
         "notes": list(each.notes),
         "requests": requests,
     }
-
-
-def _cleaned(each: Cleaned, requests: int) -> dict[str, Any]:
-    return {
-        "cluster": each.cluster,
-        "removed": dict(each.removed),
-        "runs": list(each.runs),
-        "kinds_looked_through": each.kinds,
-        "kinds_not_seen": list(each.unseen),
-        "notes": list(each.notes),
-        "requests": requests,
-    }
-
-
-def _raise(failed: Sequence[HiggsdemoError], several: Any, of: int) -> None:
-    if not failed:
-        return
-    if of > 1:
-        for error in failed:
-            say_error(error)
-    raise several(failed, of)
