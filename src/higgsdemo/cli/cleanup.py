@@ -65,7 +65,7 @@ def cleanup(
       higgsdemo cleanup --dataset-mapping config/minimal.json --run h4l-20261123-201500
       higgsdemo cleanup --clusters cern,gke --all --dry-run
     """
-    from higgsdemo.clusters.chosen import cluster_names
+    from higgsdemo.clusters import cluster_names
     from higgsdemo.clusters.cleanup import Scope
     from higgsdemo.clusters.cleanup import cleanup as clean_one
 

@@ -124,8 +124,7 @@ def prepare(
       higgsdemo prepare --dataset-mapping config/minimal.json --image registry.example.org/worker:1
       higgsdemo prepare --clusters cern,gke --with-redis --dry-run
     """
-    from higgsdemo.clusters import credentials
-    from higgsdemo.clusters.chosen import cluster_names
+    from higgsdemo.clusters import cluster_names, credentials
     from higgsdemo.clusters.documents import Image
     from higgsdemo.clusters.prepare import Preparation
     from higgsdemo.clusters.prepare import prepare as prepare_one

@@ -17,6 +17,7 @@ from higgsdemo.errors import UsageError
 
 if TYPE_CHECKING:
     from higgsdemo.clusters.api import Cluster
+    from higgsdemo.clusters.chosen import cluster_names, open_clusters, several
     from higgsdemo.clusters.contexts import IN_CLUSTER, context_names
     from higgsdemo.clusters.refusals import ClusterApiError, DeniedError, Gone
     from higgsdemo.clusters.wire import Patience, Traffic
@@ -30,8 +31,11 @@ __all__ = [
     "Gone",
     "Patience",
     "Traffic",
+    "cluster_names",
     "context_names",
+    "open_clusters",
     "read_mapping",
+    "several",
 ]
 
 _HOMES = {
@@ -42,7 +46,10 @@ _HOMES = {
     "Gone": "refusals",
     "Patience": "wire",
     "Traffic": "wire",
+    "cluster_names": "chosen",
     "context_names": "contexts",
+    "open_clusters": "chosen",
+    "several": "chosen",
 }
 
 

@@ -60,7 +60,7 @@ class Everywhere(Generic[Made]):
         """Raise what failed, all of it told."""
         if not self.failed:
             return
-        from higgsdemo.clusters.chosen import several
+        from higgsdemo.clusters import several
 
         if self.of > 1:
             for error in self.failed:
@@ -75,8 +75,7 @@ def everywhere(
     work: Callable[[Cluster, Tell, threading.Event], Made],
 ) -> Everywhere[Made]:
     """Do something in each cluster; `work` gets it, what tells a step, and what says to stop."""
-    from higgsdemo.clusters import Patience
-    from higgsdemo.clusters.chosen import open_clusters
+    from higgsdemo.clusters import Patience, open_clusters
     from higgsdemo.clusters.prepare import in_parallel
     from higgsdemo.display.steps import Steps
 
