@@ -80,9 +80,13 @@ def program_image(archive: Path, name: str, program: Path) -> Path:
 
 
 def shell_image(archive: Path, name: str) -> Path:
-    """Write an image with a shell and the usual small tools: busybox."""
+    """Write an image with a shell and the usual small tools: busybox.
+
+    Of another name, it is another image: one that was pulled, a kubelet wants to pull everywhere,
+    also under a name by which it was loaded.
+    """
     links: dict[str, Content] = {f"bin/{applet}": "busybox" for applet in APPLETS.split()}
-    files = {"bin/busybox": installed("busybox"), **links}
+    files = {"bin/busybox": installed("busybox"), "etc/image": name.encode(), **links}
     return image(archive, name, files, ["/bin/sh"])
 
 

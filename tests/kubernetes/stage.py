@@ -39,9 +39,9 @@ class Stage:
         """The clusters, as an option takes them."""
         return ",".join(cluster.name for cluster in self.clusters)
 
-    def on(self, *clusters: RealCluster) -> "Stage":
+    def on(self, *clusters: RealCluster, files_per_sample: int = 1) -> "Stage":
         """Return the same with some of the clusters, and a third of the tasks: 8."""
-        return replace(self, clusters=clusters, files_per_sample=1)
+        return replace(self, clusters=clusters, files_per_sample=files_per_sample)
 
     def through(self, contexts: Iterable[Document]) -> "Stage":
         """Return the same with other ways to the clusters."""

@@ -94,7 +94,8 @@ def test_a_cluster_that_falls_silent(prepared: Stage, tmp_path: Path) -> None:
     """Its tasks go to the others. What it goes on doing unseen is counted once."""
     one, two, _ = prepared.clusters
     with proxy(two.control_plane, tmp_path) as before:
-        stage = prepared.on(one, two).through([one.control_plane.context(), before.context()])
+        stage = prepared.on(one, two, files_per_sample=3)  # so many that not all are under way
+        stage = stage.through([one.control_plane.context(), before.context()])
         stage.commands.good(*stage.submission("lost"))
         with stage.commands.start("watch", "lost", "--cluster-patience", 10) as watch:
             wait_for(lambda: done_in(two.client) > 0, "the first task")

@@ -96,14 +96,14 @@ def test_images_are_really_pulled(
 ) -> None:
     files = {"bin/sh": installed("busybox"), "bin/true": "sh"}  # not the image that is there
     archive = image(tmp_path / "image.oci", "ours", files, ["/bin/sh"])
-    name = image_registry.push(archive, "pulled:1")
+    name = image_registry.push(archive, "ours:1")
     assert name not in cluster.node.images()
     spec = pod(name, shell("true"), pull="Always")
     run(cluster.client, namespace, indexed_job("there", spec, 1))
     assert name in cluster.node.images()
     cluster.node.forget(name)
 
-    spec = pod(f"{image_registry.host}/pulled:2", shell("true"))
+    spec = pod(f"{image_registry.host}/ours:2", shell("true"))
     path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
     cluster.client.create(path, indexed_job("missing", spec, 1))
 
