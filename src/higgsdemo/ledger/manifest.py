@@ -13,6 +13,7 @@ from typing import Any
 
 from higgsdemo.errors import RunError
 from higgsdemo.model import Sample, Task
+from higgsdemo.model.text import parse_json
 
 MANIFEST_SCHEMA = 1
 
@@ -48,8 +49,8 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest; RunError if it is damaged or newer than this program."""
     try:
         text = gzip.decompress(path.read_bytes())
-        head, *lines = text.decode().splitlines()
-        header = json.loads(head)
+        head, *lines = text.splitlines()
+        header = parse_json(head)
         if header["schema"] > MANIFEST_SCHEMA:
             raise RunError(
                 "the manifest is newer than this program",
@@ -57,7 +58,7 @@ def read_manifest(path: Path) -> Manifest:
                 why=f"schema {header['schema']}, this program knows {MANIFEST_SCHEMA}",
                 hint="update higgsdemo",
             )
-        tasks = tuple(Task.from_json(json.loads(line)) for line in lines)
+        tasks = tuple(Task.from_json(parse_json(line)) for line in lines)
         if len(tasks) != header["tasks"]:
             raise ValueError(f"{len(tasks)} tasks, the header says {header['tasks']}")
         samples = tuple(_sample_from_json(sample) for sample in header["samples"])

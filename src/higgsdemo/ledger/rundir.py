@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -62,8 +63,13 @@ class RunDirectory:
             raise RunError("run.json cannot be read", where=str(path), why=str(error)) from error
 
     def manifest(self) -> Manifest:
-        """Read the manifest."""
-        return read_manifest(self.path / "manifest.jsonl.gz")
+        """Read the manifest; it never changes, so once for all parts of a program."""
+        path = self.path / "manifest.jsonl.gz"
+        try:
+            found = path.stat()
+        except OSError:
+            return read_manifest(path)  # which tells why
+        return _manifest(path, found.st_ino, found.st_mtime_ns, found.st_size)
 
     def ledger(self) -> Ledger:
         """Open the ledger; close it after use (it is a context manager)."""
@@ -125,6 +131,11 @@ class RunDirectory:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {os.uname().nodename}")
         lock.flush()
+
+
+@functools.lru_cache(maxsize=2)
+def _manifest(path: Path, *_version: int) -> Manifest:
+    return read_manifest(path)
 
 
 def check_name(name: str) -> str:

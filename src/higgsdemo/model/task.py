@@ -48,12 +48,16 @@ class Task:
     certified: str | None = None  # path of the certified-sections JSON applied to this task
     luminosity_pb: float | None = None
     generated_events: float | None = None
+    _id: str = field(default="", init=False, repr=False, compare=False)  # once it was asked for
 
     @property
     def id(self) -> str:
         """A digest of sample, logical file names and range: 16 hexadecimal digits."""
-        named = [self.sample, [file.name for file in self.files], self.start, self.stop]
-        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+        if not self._id:
+            named = [self.sample, [file.name for file in self.files], self.start, self.stop]
+            digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
+            object.__setattr__(self, "_id", digest[:16])
+        return self._id
 
     @property
     def label(self) -> str:
@@ -101,5 +105,5 @@ class Task:
         return task
 
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Task))
+_FIELDS = tuple(field.name for field in dataclasses.fields(Task) if field.init)
 _FILE_FIELDS = tuple(field.name for field in dataclasses.fields(TaskFile))
