@@ -70,7 +70,7 @@ class Plan:
         return START_S + self.size_bytes / BYTES_PER_CORE_SECOND / max(1, cores)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Probed:
     """A file with what opening it told: entries and where it may be split."""
 
@@ -79,6 +79,14 @@ class _Probed:
     boundaries: Sequence[int] = ()
     demo: bool = False  # the file says that it was generated
     generated_events: float | None = None  # what a file of a skim stands for
+
+    def of(self, luminosity_pb: float) -> _Probed:
+        """Return the same with a luminosity. Not by `replace`: 26,920 of them take it a second."""
+        old = self.file
+        file = InputFile(
+            old.name, old.url, old.size_bytes, luminosity_pb, old.checksum, old.replicas
+        )
+        return _Probed(file, self.entries, self.boundaries, self.demo, self.generated_events)
 
 
 def make_plan(
@@ -200,10 +208,7 @@ def _share(sample: Sample, files: list[_Probed]) -> list[_Probed]:
     if sample.is_data and total is not None:
         if any(p.file.luminosity_pb is not None for p in files):
             return files
-        return [
-            dataclasses.replace(p, file=dataclasses.replace(p.file, luminosity_pb=total * share))
-            for p, share in zip(files, shares, strict=True)
-        ]
+        return [p.of(luminosity_pb=total * share) for p, share in zip(files, shares, strict=True)]
     if sample.skimmed and not sample.is_data and generated is not None:
         return [
             dataclasses.replace(p, generated_events=generated * share)
