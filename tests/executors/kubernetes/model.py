@@ -112,9 +112,14 @@ class ModelSite:
         self.deaf = 0  # how many orders to hold jobs, or let them go on, fail
         self._shown = Seen()
         self._revision = 0
+        self._unanswered: list[Future[None]] = []
 
     def seen(self) -> Seen:
         if not self.silent_s:
+            for answer in self._unanswered:  # what was asked meanwhile, nobody heard
+                if not answer.done():
+                    answer.set_exception(TransientError("no answer"))
+            self._unanswered = []
             self._revision += 1
             shown = {name: job.status() for name, job in self.jobs.items()}
             self._shown = Seen(shown, float("inf"), self._revision)
@@ -132,7 +137,8 @@ class ModelSite:
     ) -> Future[None]:
         answer: Future[None] = Future()
         if self.silent_s:
-            return answer  # it is waited for
+            self._unanswered.append(answer)  # it is waited for
+            return answer
         if self.refuses is not None:
             answer.set_exception(self.refuses)
             return answer
