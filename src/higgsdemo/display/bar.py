@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from higgsdemo.display.shown import Shown
+
 PLAIN_EVERY_S = 5.0
 
 
-class Bar:
+class Bar(Shown):
     """A bar on `console` with words beside it; a context manager."""
 
     def __init__(
@@ -33,20 +33,7 @@ class Bar:
                 transient=True,
             )
             self._task = self._bar.add_task(words, total=1.0)
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        super().__init__(self._bar)
 
     def show(self, share: float, words: Callable[[], str]) -> None:
         """Show the share that is done, 0 to 1; in a pipe only the words, every few seconds."""

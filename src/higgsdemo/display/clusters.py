@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -13,12 +11,13 @@ from rich.markup import escape
 
 from higgsdemo.clusters.providers import Ended, State, Step
 from higgsdemo.display.progress import duration
+from higgsdemo.display.shown import Shown
 from higgsdemo.display.tables import new_table
 
 _COLOURS = {State.READY: "green", State.FAILED: "red", State.ABSENT: "dim"}
 
 
-class ClusterProgress:
+class ClusterProgress(Shown):
     """Shows steps as they happen; `tell` may be called from several threads."""
 
     def __init__(self, console: Console, names: Iterable[str]) -> None:
@@ -28,20 +27,7 @@ class ClusterProgress:
         self._live: Live | None = None
         if console.is_terminal:
             self._live = Live(console=console, get_renderable=self._table, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
+        super().__init__(self._live)
 
     def tell(self, step: Step) -> None:
         """Show a step."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -14,11 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from higgsdemo.display.progress import duration
+from higgsdemo.display.shown import Shown
 
 _PLAIN_EVERY_S = 2.0
 
 
-class Steps:
+class Steps(Shown):
     """Shows the latest step of each place; `tell` may be called from any thread."""
 
     def __init__(self, console: Console, places: Sequence[str]) -> None:
@@ -32,20 +31,7 @@ class Steps:
             if console.is_terminal
             else None
         )
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
+        super().__init__(self._live)
 
     def tell(self, place: str, step: str) -> None:
         """Show a step; in a pipe each once, and not more than one in two seconds of each kind."""

@@ -286,10 +286,8 @@ class Placements:
 
     def unfinished(self) -> int:
         """Return how many tasks have not ended, those that a job has and the others."""
-        ((count,),) = self._ledger.ask(
-            "SELECT count(*) FROM tasks WHERE state IN ('queued', 'running')"
-        )
-        return int(count)
+        counts = self._ledger.counts()
+        return counts.queued + counts.running
 
     def kills(self) -> dict[str, int]:
         """Return how often attempts at a task were killed for memory, of those that were."""
