@@ -14,6 +14,19 @@ from tests.kubernetes.stages import Stages
 from tests.services.process import LOOPBACK, free_ports
 
 MARK = "kwok.x-k8s.io/node"
+# With the 4 of its default, on a busy API server, pods end late: KWOK is then what is measured, and
+# it falls so far behind that its watch is ended and all pods are listed anew, again and again.
+OPTIONS = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokConfiguration",
+    "options": {
+        "podPlayStageParallelism": 64,
+        # What a configuration leaves out is 0, and no default.
+        "nodePlayStageParallelism": 4,
+        "nodeLeaseParallelism": 4,
+        "podsOnNodeSyncParallelism": 1,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -68,10 +81,9 @@ def kwok_cluster(
 ) -> Iterator[ControlPlane]:
     """Start a cluster of simulated nodes of a shape; pods end as the stages say."""
     with control_plane(name, folder, requests_per_s=requests_per_s) as cluster:
-        config = cluster.folder / "stages.yaml"
-        config.write_text(
-            "---\n".join(json.dumps(one) + "\n" for one in (stages or Stages()).documents())
-        )
+        config = cluster.folder / "kwok.yaml"
+        documents = [OPTIONS, *(stages or Stages()).documents()]
+        config.write_text("---\n".join(json.dumps(one) + "\n" for one in documents))
         kwok = Part(
             "kwok",
             [

@@ -63,9 +63,9 @@ class Stages:
         special = [*self.bad_input, *self.transient, *self.never_end]
         found = [
             _stage("pod-ready", "Pod", {"statusTemplate": RUNNING}, [
-                _rule(".metadata.deletionTimestamp", "DoesNotExist"),
                 _rule(".status.phase", "In", "Pending"),
                 _rule(".spec.nodeName", "Exists"),
+                _rule(".metadata.deletionTimestamp", "DoesNotExist"),
             ]),
             _stage("pod-complete", "Pod", _ended("Succeeded", 0), [
                 *_of_jobs(), *([_rule(INDEX, "NotIn", *special)] if special else []),
@@ -102,8 +102,8 @@ class Stages:
 
 def _of_jobs() -> list[Document]:
     return [
+        _rule(".status.phase", "In", "Running"),  # first: most pods have ended and are done with
         _rule(".metadata.deletionTimestamp", "DoesNotExist"),
-        _rule(".status.phase", "In", "Running"),
         _rule(".metadata.ownerReferences.[].kind", "In", "Job"),
     ]
 

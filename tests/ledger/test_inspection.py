@@ -94,12 +94,13 @@ VALUES = "histograms//4mu/x//storage//values"
         (VALUES, {}, "not a result"),
         (VALUES, 7, "not a result"),
         ("cutflow", 3, "not a result"),
-        ("cutflow//4mu", [["step"]], "not a result"),
-        ("cutflow//4mu//0", ["step", -1], "wrong kind"),
-        ("cutflow//4mu//0", [1, 1], "wrong kind"),
-        ("cutflow//4mu//0", ["step", True], "wrong kind"),
-        ("cutflow//4mu//0", ["step", 1.0], "wrong kind"),
-        ("cutflow//4mu//0", ["step", 2**53], "wrong kind"),
+        ("cutflow//4mu", [["step"]], "not a name and a count"),
+        ("cutflow//4mu", [["step", 1, "more", 2]], "not a name and a count"),
+        ("cutflow//4mu//0", ["step", -1], "of the cutflow has no"),
+        ("cutflow//4mu//0", [1, 1], "of the cutflow has no"),
+        ("cutflow//4mu//0", ["step", True], "of the cutflow has no"),
+        ("cutflow//4mu//0", ["step", 1.0], "of the cutflow has no"),
+        ("cutflow//4mu//0", ["step", 2**53], "of the cutflow has no"),
         ("sections_seen", [], "not a result"),
         ("sections_seen", {"x": [[1, 2]]}, "wrong kind"),
         ("sections_seen", {"1": [[2, 1]]}, "wrong kind"),
@@ -107,6 +108,7 @@ VALUES = "histograms//4mu/x//storage//values"
         ("sections_used", {"1": [[1, 2, 3]]}, "not a result"),
         ("provenance", [], "wrong kind"),
         ("counters", {"wall_s": "1"}, "wrong kind"),
+        ("counters", {"wall_s": float("nan")}, "wrong kind"),
         ("counters", [], "not a result"),
     ],
 )
@@ -114,7 +116,7 @@ VALUES = "histograms//4mu/x//storage//values"
 def test_what_is_refused(empty: Ledger, path: str, value: object, said: str, first: bool) -> None:
     one = inspector(empty, h4l="1")
     if not first:
-        one.accept(DOCUMENT)
+        one.inspect(parcel(DOCUMENT))
     with pytest.raises(ParcelError, match=said):
         one.inspect(parcel(changed(path, value)))
 
@@ -127,7 +129,7 @@ def test_another_run(ledger: Ledger) -> None:
 def test_another_axis_than_before(ledger: Ledger) -> None:
     other = changed("histograms//4mu/x//axes//0//upper", 6.0)
     one = inspector(ledger)
-    one.accept(DOCUMENT)
+    one.inspect(parcel(DOCUMENT))
     with pytest.raises(ParcelError, match="another axis"):
         one.inspect(parcel(other))
     ledger.deliver(RESULT)
@@ -141,7 +143,7 @@ def test_which_version_counts(ledger: Ledger) -> None:
     inspector(ledger).inspect(parcel(newer))  # nobody knows better
     inspector(ledger, h4l="2").inspect(parcel(newer))
     one = inspector(ledger)
-    one.accept(DOCUMENT)  # the first decides
+    one.inspect(parcel(DOCUMENT))  # the first decides
     with pytest.raises(ParcelError, match="version '2'"):
         one.inspect(parcel(newer))
     ledger.deliver(RESULT)
@@ -154,7 +156,5 @@ def test_what_passes_can_be_merged(ledger: Ledger) -> None:
     merger = Merger(manifest_of(TASKS))
     for task in TASKS:
         document = result_of(task).to_json()
-        one.inspect(parcel(document))
-        one.accept(document)
-        merger.add(document)
+        merger.fold(one.inspect(parcel(document)))
     assert sum(s.events for s in merger.totals().samples.values()) == 1 + 2 + 3 + 4

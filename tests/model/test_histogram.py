@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from higgsdemo.model import Axis, Histogram
-from higgsdemo.model.histogram import whole_numbers
 
 M4L = Axis(37, 70.0, 181.0, "m4l", "GeV")
 QUICK = settings(max_examples=100, deadline=None)
@@ -282,21 +281,3 @@ def test_damaged_documents_are_refused_with_value_error(damage: dict[str, Any]) 
     Histogram.from_uhi(document())
     with pytest.raises(ValueError):  # noqa: PT011 - the messages differ
         Histogram.from_uhi(copy.deepcopy(document()) | damage)
-
-
-@pytest.mark.parametrize("values", [[], [0, 255], [0, 256], [1, 2**40], [True, 3]])
-def test_whole_numbers_small_or_large(values: list[int]) -> None:
-    counts = whole_numbers(values)
-    assert counts.tolist() == values
-    assert (np.zeros(len(values), dtype=np.int64) + counts).dtype in (np.int64, np.float64)
-
-
-@pytest.mark.parametrize("values", [[0.5], [1, 2.0], ["1"], [None], [[1]]])
-def test_what_is_no_whole_number_among_small_ones(values: list[int]) -> None:
-    with pytest.raises(TypeError):
-        whole_numbers(values)
-
-
-@pytest.mark.parametrize("values", [[300, 0.5], [300, 2**70]])
-def test_what_is_no_whole_number_among_large_ones(values: list[int]) -> None:
-    assert whole_numbers(values).dtype not in (np.uint8, np.int64)

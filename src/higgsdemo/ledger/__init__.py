@@ -2,12 +2,14 @@
 
 from higgsdemo.ledger.closing import closing_check
 from higgsdemo.ledger.collect import Collector, collect
-from higgsdemo.ledger.database import Counts, Delivery, Ledger, Problem
+from higgsdemo.ledger.database import Counts, Ledger, Problem
 from higgsdemo.ledger.intake import Collected
+from higgsdemo.ledger.keeping import Delivery
 from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
 from higgsdemo.ledger.merge import Merger
 from higgsdemo.ledger.news import left_out
 from higgsdemo.ledger.rundir import RunDirectory, check_name, create_run, open_run, run_names
+from higgsdemo.ledger.tally import Tallies, Tally
 
 __all__ = [
     "Collected",
@@ -19,6 +21,8 @@ __all__ = [
     "Merger",
     "Problem",
     "RunDirectory",
+    "Tallies",
+    "Tally",
     "check_name",
     "closing_check",
     "collect",

@@ -11,16 +11,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
 from higgsdemo.errors import Cause, RunError
 from higgsdemo.ledger.connection import Still, connect, connect_to_look
-from higgsdemo.ledger.packing import deflate, unpack
+from higgsdemo.ledger.handover import Handover
+from higgsdemo.ledger.keeping import Delivery, Ended, Incoming, Kept, alarm, end_attempts, keep
+from higgsdemo.ledger.packing import unpack
 from higgsdemo.model import Failure, Result, Task
 
 LEDGER_SCHEMA = 1
@@ -72,14 +73,6 @@ CREATE TABLE alarms (
 """
 
 
-class Delivery(StrEnum):
-    """What became of a delivered result."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    ALARM = "alarm"
-
-
 @dataclass(frozen=True)
 class Counts:
     """How many tasks are in which state; they add up to `planned`."""
@@ -108,7 +101,10 @@ class Problem:
 
 
 class Ledger:
-    """An open ledger. Use it from one thread; close it, or use it as a context manager."""
+    """An open ledger. Use it from one thread; close it, or use it as a context manager.
+
+    `handover`, if there is one, gets the results that are collected into it.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, still: Still | None = None
@@ -116,6 +112,7 @@ class Ledger:
         self._db = connection
         self.path = path
         self._still = still
+        self.handover: Handover | None = None
 
     @classmethod
     def create(cls, path: Path, run_id: str, manifest_digest: str) -> Self:
@@ -224,14 +221,13 @@ class Ledger:
 
     def deliver(self, result: Result) -> Delivery:
         """Take a result, whatever the task's state; the second of a task changes nothing."""
+        text = json.dumps(result.to_json()).encode()
+        incoming = Incoming(
+            result.task_id, result.sample, result.digest, result.output.events, text
+        )
         with self.change():
-            return self.keep(
-                result.task_id,
-                result.sample,
-                result.digest,
-                result.output.events,
-                lambda: json.dumps(result.to_json()).encode(),
-            )
+            (kept,) = self.keep([incoming], time.time())
+        return kept.delivery
 
     def fail(self, failure: Failure, *, again: bool, counts: bool = True) -> bool:
         """Note a failed attempt: queue the task `again`, or leave it failed with its cause.
@@ -241,7 +237,9 @@ class Ledger:
         """
         with self.change():
             if not self._knows(failure.task_id):
-                self._alarm(None, f"a failure of task {failure.task_id}, which is not of this run")
+                alarm(
+                    self._db, None, f"a failure of task {failure.task_id}, which is not of this run"
+                )
                 return False
             return self.note_failure(failure, again=again, counts=counts)
 
@@ -399,33 +397,9 @@ class Ledger:
             self._roll_back()
             raise
 
-    def keep(
-        self, task_id: str, sample: str, digest: str, events: int, text: Callable[[], bytes]
-    ) -> Delivery:
-        """As `deliver`, within a transaction of the caller; `text` is the document as JSON."""
-        known = self._db.execute("SELECT digest FROM results WHERE task = ?", (task_id,)).fetchone()
-        if known is not None:
-            self._end_attempt(task_id, "duplicate", None, None)
-            if known[0] == digest:
-                return Delivery.DUPLICATE
-            self._alarm(
-                task_id,
-                f"a second result of the task has another digest: {digest}, kept is {known[0]}",
-            )
-            return Delivery.ALARM
-        found = self._db.execute(
-            "UPDATE tasks SET state = 'done', cause = NULL WHERE id = ? AND sample = ?",
-            (task_id, sample),
-        )
-        if found.rowcount == 0:
-            self._alarm(None, f"a result of task {task_id}, which is not of this run")
-            return Delivery.ALARM
-        self._db.execute(
-            "INSERT INTO results (task, digest, events, received, document) VALUES (?, ?, ?, ?, ?)",
-            (task_id, digest, events, time.time(), deflate(text())),
-        )
-        self._end_attempt(task_id, "done", None, None)
-        return Delivery.ACCEPTED
+    def keep(self, results: Sequence[Incoming], received: float) -> list[Kept]:
+        """As `deliver`, of different tasks, within a transaction of the caller."""
+        return keep(self._db, results, received)
 
     def note_failure(self, failure: Failure, *, again: bool, counts: bool = True) -> bool:
         """As `fail`, within a transaction of the caller, of a task that is known."""
@@ -439,7 +413,8 @@ class Ledger:
                 failure.task_id,
             ),
         )
-        self._end_attempt(failure.task_id, str(failure.cause), failure.message, failure.traceback)
+        ended = Ended(failure.task_id, str(failure.cause), failure.message, failure.traceback)
+        end_attempts(self._db, [ended], time.time())
         return found.rowcount > 0
 
     def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -468,29 +443,6 @@ class Ledger:
     def _knows(self, task_id: str) -> bool:
         found = self._db.execute("SELECT 1 FROM tasks WHERE id = ?", (task_id,))
         return found.fetchone() is not None
-
-    def _end_attempt(
-        self, task_id: str, outcome: str, message: str | None, traceback: str | None
-    ) -> None:
-        now = time.time()
-        found = self._db.execute(
-            "UPDATE attempts SET ended = ?, outcome = ?, message = ?, traceback = ?"
-            " WHERE number = (SELECT min(number) FROM attempts"
-            "                 WHERE task = ? AND ended IS NULL)",
-            (now, outcome, message, traceback, task_id),
-        )
-        if found.rowcount == 0:  # an attempt that was never seen to start, or was given up
-            self._db.execute(
-                "INSERT INTO attempts (task, place, started, ended, outcome, message, traceback)"
-                " VALUES (?, 'unknown', ?, ?, ?, ?, ?)",
-                (task_id, now, now, outcome, message, traceback),
-            )
-
-    def _alarm(self, task_id: str | None, message: str) -> None:
-        self._db.execute(
-            "INSERT INTO alarms (at, task, message) VALUES (?, ?, ?)",
-            (time.time(), task_id, message),
-        )
 
 
 def _connected(path: Path, *, to_look: bool) -> tuple[sqlite3.Connection, Path, Still | None]:

@@ -6,15 +6,14 @@ refused with a reason. A result that passes can be merged: the sums never meet a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
-from higgsdemo.model import Histogram, Task
-from higgsdemo.model.histogram import whole_numbers
+from higgsdemo.ledger.tally import Shape, Tallies, Tally
+from higgsdemo.model import Axis, Task
 from higgsdemo.model.result import RESULT_SCHEMA
 from higgsdemo.sinks import Parcel, ParcelError
 
@@ -40,16 +39,12 @@ class Inspector:
         self._run_id = manifest.run_id
         self._tasks = {task.id: task for task in manifest.tasks}
         self._versions = dict(versions or {})
-        self._axes: dict[tuple[str, str], Any] = {}  # (sample, histogram) -> its axes
+        self._tallies = Tallies()
+        self._shapes: dict[str, list[Shape]] = {}  # of the results of a sample
+        self._axes: dict[tuple[str, str], Axis] = {}  # (sample, histogram) -> its axis
         for document in ledger.examples():
             self._versions[document["workflow"]] = document["version"]
-            self.accept(document)
-
-    def accept(self, document: Mapping[str, Any]) -> None:
-        """Hold later results to what this one has: workflow version, axes."""
-        self._versions.setdefault(document["workflow"], document["version"])
-        for key, stored in document["histograms"].items():
-            self._axes.setdefault((document["sample"], key), stored["axes"])
+            self._meet(document["sample"], self._tallies.of(document).shape)
 
     def task_of(self, parcel: Parcel) -> Task:
         """Return the task a parcel is about; ParcelError if it is not of this run."""
@@ -60,8 +55,11 @@ class Inspector:
             raise ParcelError(f"this run has no task {parcel.document['task']!r}")
         return task
 
-    def inspect(self, parcel: Parcel) -> None:
-        """Look into a result; ParcelError says why it cannot be one of this run."""
+    def inspect(self, parcel: Parcel) -> Tally:
+        """Look into a result, and hold later ones to what it has; return what sums take of it.
+
+        ParcelError says why it cannot be one of this run.
+        """
         document, task = parcel.document, self.task_of(parcel)
         if document.get("schema") != RESULT_SCHEMA:
             raise ParcelError(f"result schema {document.get('schema')!r}, not {RESULT_SCHEMA}")
@@ -76,60 +74,37 @@ class Inspector:
                 f"version {document['version']!r} of workflow {task.workflow}, not {version!r}"
             )
         try:
-            well_formed = _is_well_formed(document)
-            values: list[int] = []
-            for key, stored in document["histograms"].items():
-                values += self._values_of(task.sample, key, stored)
-            _check_counts(values)
+            if not _is_well_formed(document):
+                raise ValueError("something in it is of the wrong kind")
+            tally = self._tallies.of(document)
+            self._meet(task.sample, tally.shape)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ParcelError(f"not a result: {error!r}") from error
-        if not well_formed:
-            raise ParcelError("not a result: something in it is of the wrong kind")
+        self._versions.setdefault(task.workflow, version)
+        return tally
 
-    def _values_of(self, sample: str, key: str, stored: Mapping[str, Any]) -> list[int]:
-        axes = self._axes.get((sample, key))
-        if axes is None:
-            Histogram.from_uhi(stored)
-        elif stored["axes"] != axes:
-            raise ValueError(f"histogram {key!r} has another axis than before")
-        storage = stored["storage"]
-        values: list[int] = storage["values"]
-        bins = stored["axes"][0]["bins"]
-        if (stored["uhi_schema"], storage["type"], len(values)) != (1, "int", bins + 2):
-            raise ValueError(f"histogram {key!r} has no integer counts")
-        return values
-
-
-def _check_counts(values: list[int]) -> None:
-    """All bins of all histograms at once: a call of numpy costs as much as a hundred bins."""
-    counts = whole_numbers(values or [0])
-    if counts.dtype == np.uint8:
-        return  # bytes: none is negative, and so many that they add up to 2^53 fit nowhere
-    if counts.dtype != np.int64 or counts.ndim != 1 or counts.min() < 0:
-        raise ValueError("a histogram has no integer counts")
-    if counts.sum(dtype=np.float64) >= _EXACT:
-        raise ValueError("the counts of the histograms are too large")
+    def _meet(self, sample: str, shape: Shape) -> None:
+        """Hold the results of a sample to the axes of those before."""
+        if shape in self._shapes.setdefault(sample, []):
+            return
+        for key, axis in shape.axes.items():
+            if self._axes.get((sample, key), axis) != axis:
+                raise ValueError(f"histogram {key!r} has another axis than before")
+        self._axes.update(((sample, key), axis) for key, axis in shape.axes.items())
+        self._shapes[sample].append(shape)
 
 
 def _is_well_formed(document: Mapping[str, Any]) -> bool:
     return (
         _is_count(document["files"])
         and _is_count(document["events"])
-        and _is_cutflow(document["cutflow"])
         and _is_sections(document["sections_seen"])
         and _is_sections(document["sections_used"])
         and isinstance(document["provenance"], dict)
-        and all(type(value) in (int, float) for value in document["counters"].values())
-    )
-
-
-def _is_cutflow(flow: Mapping[str, Any]) -> bool:
-    steps = [step for one in flow.values() for step in one]
-    counts = [count for _, count in steps]
-    return (
-        {type(name) for name, _ in steps} <= {str}
-        and {*map(type, counts)} <= {int}
-        and all(0 <= end < _EXACT for end in (min(counts, default=0), max(counts, default=0)))
+        and all(
+            type(value) in (int, float) and math.isfinite(value)
+            for value in document["counters"].values()
+        )
     )
 
 

@@ -10,10 +10,14 @@ import copy
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from higgsdemo.errors import Cause
-from higgsdemo.ledger.database import Delivery, Ledger
+from higgsdemo.ledger.database import Ledger
+from higgsdemo.ledger.handover import Taken
 from higgsdemo.ledger.inspection import Inspector
+from higgsdemo.ledger.keeping import Delivery, Incoming
+from higgsdemo.ledger.tally import Tally
 from higgsdemo.model import Failure
 from higgsdemo.sinks import Arrival, Page, ParcelError, failure_of, result_name, stem
 from higgsdemo.sinks import unpack as open_parcel
@@ -30,15 +34,11 @@ _SHOWN = 300  # characters of a reason
 Again = Callable[[Failure], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A result that passed inspection, as JSON text."""
+class _Result(NamedTuple):
+    """A result that passed inspection."""
 
-    task_id: str
-    sample: str
-    digest: str
-    events: int
-    text: bytes
+    incoming: Incoming
+    tally: Tally
 
 
 @dataclass
@@ -116,31 +116,25 @@ class Intake:
         """Take a page in, wholly or not at all; return what came of it."""
         # All that needs no ledger first: others may write to it meanwhile.
         opened = [(arrival.name, self._open(arrival)) for arrival in page.arrivals]
-        came = Collected(emptied=int(page.emptied))
-        results: list[str] = []
-        others: dict[str, tuple[str, float, str | None]] = {}  # by name
+        taking = _Taking(self._ledger, self._again, Collected(emptied=int(page.emptied)))
         with self._ledger.change() as db:
             for name, found in opened:
-                if name in others or self.knows(name):
-                    continue  # twice on one page: a failure is counted once
-                if isinstance(found, str):
-                    came.refused[name] = found
-                    others[name] = (name, time.time(), found)
-                elif isinstance(found, Failure):
-                    self._take_failure(found, came)
-                    others[name] = (name, time.time(), None)
-                elif self._take_result(found, came) is Delivery.ALARM:
-                    others[name] = (name, time.time(), None)
-                else:
-                    results.append(stem(name))
-            db.executemany("INSERT OR REPLACE INTO arrivals VALUES (?, ?, ?)", others.values())
+                if not self.knows(name):
+                    taking.take(name, found)
+            taking.keep()
+            db.executemany(
+                "INSERT OR REPLACE INTO arrivals VALUES (?, ?, ?)",
+                [(name, time.time(), refused) for name, refused in taking.others.items()],
+            )
             if page.cursor or page.emptied:
                 db.execute(
                     "INSERT OR REPLACE INTO meta VALUES (?, ?)", (self._cursor_key, page.cursor)
                 )
-        self._results.update(results)
-        self._others.update(others)
-        return came
+        self._results.update(taking.results)
+        self._others.update(taking.others)
+        if self._ledger.handover is not None:
+            self._ledger.handover.put(taking.taken)
+        return taking.came
 
     def lose(self, tasks: Iterable[str], why: str) -> int:
         """Count tasks that ended without a result as failed, cause `lost`; return how many."""
@@ -151,7 +145,7 @@ class Intake:
                 count += 1
         return count
 
-    def _open(self, arrival: Arrival) -> _Text | Failure | str:
+    def _open(self, arrival: Arrival) -> _Result | Failure | str:
         """Return what is inside, or why it is refused."""
         if arrival.payload is None:
             return arrival.problem or "it cannot be fetched"
@@ -160,30 +154,57 @@ class Intake:
             if not parcel.is_result:
                 self._inspector.task_of(parcel)
                 return failure_of(parcel.document)
-            self._inspector.inspect(parcel)
+            tally = self._inspector.inspect(parcel)
         except ParcelError as error:
             return str(error)[:_SHOWN]
-        document = parcel.document
-        self._inspector.accept(document)
         # Only what is needed: a page of parsed documents costs a tenth of the speed.
-        return _Text(
-            document["task"],
-            document["sample"],
-            document["digest"],
-            document["events"],
-            parcel.text,
-        )
+        sample, digest = parcel.document["sample"], parcel.document["digest"]
+        return _Result(Incoming(tally.task, sample, digest, tally.events, parcel.text), tally)
 
-    def _take_result(self, found: _Text, came: Collected) -> Delivery:
-        delivery = self._ledger.keep(
-            found.task_id, found.sample, found.digest, found.events, lambda: found.text
-        )
-        came.results += delivery is Delivery.ACCEPTED
-        came.duplicates += delivery is Delivery.DUPLICATE
-        came.alarms += delivery is Delivery.ALARM
-        return delivery
 
-    def _take_failure(self, failure: Failure, came: Collected) -> None:
+class _Taking:
+    """A page that is being taken in, within a transaction."""
+
+    def __init__(self, ledger: Ledger, again: Again, came: Collected) -> None:
+        self._ledger = ledger
+        self._again = again
+        self._waiting: dict[str, tuple[str, _Result]] = {}  # by task: together is faster
+        self.came = came
+        self.results: list[str] = []  # names of those that are in the ledger now, or were before
+        self.others: dict[str, str | None] = {}  # names of the rest, and why it was refused
+        self.taken: list[Taken] = []
+
+    def take(self, name: str, found: _Result | Failure | str) -> None:
+        task = found.tally.task if isinstance(found, _Result) else None
+        if isinstance(found, Failure) or task in self._waiting:
+            self.keep()  # one after the other, as they came
+        if name in self.others:
+            return  # twice on a page: a failure is counted once
+        if isinstance(found, _Result):
+            self._waiting[found.tally.task] = (name, found)
+        elif isinstance(found, Failure):
+            self._take_failure(found)
+            self.others[name] = None
+        else:
+            self.came.refused[name] = self.others[name] = found
+
+    def keep(self) -> None:
+        """Put the results that wait into the ledger."""
+        waiting, self._waiting = [*self._waiting.values()], {}
+        received = time.time()
+        kept = self._ledger.keep([one.incoming for _, one in waiting], received)
+        for (name, one), (delivery, sequence) in zip(waiting, kept, strict=True):
+            self.came.results += delivery is Delivery.ACCEPTED
+            self.came.duplicates += delivery is Delivery.DUPLICATE
+            self.came.alarms += delivery is Delivery.ALARM
+            if delivery is Delivery.ALARM:
+                self.others[name] = None
+            else:
+                self.results.append(stem(name))
+            if delivery is Delivery.ACCEPTED:
+                self.taken.append(Taken(sequence, received, one.tally))
+
+    def _take_failure(self, failure: Failure) -> None:
         counts = failure.cause is not Cause.PREEMPTED
         self._ledger.note_failure(failure, again=self._again(failure), counts=counts)
-        came.failures[failure.cause] = came.failures.get(failure.cause, 0) + 1
+        self.came.failures[failure.cause] = self.came.failures.get(failure.cause, 0) + 1

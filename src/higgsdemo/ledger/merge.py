@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
+from higgsdemo.ledger.tally import Counts, Shape, Tallies, Tally
 from higgsdemo.model import (
-    Axis,
     Cutflow,
     Histogram,
     Sample,
@@ -25,7 +24,6 @@ from higgsdemo.model import (
     count_sections,
     merge_sections,
 )
-from higgsdemo.model.histogram import whole_numbers
 
 
 class Merger:
@@ -39,6 +37,7 @@ class Merger:
         self._manifest = manifest
         self._seen = 0  # sequence number of the last result read
         self._tasks = {task.id: task for task in manifest.tasks}
+        self._tallies = Tallies()
         planned = _planned(manifest)
         self._sums = {
             sample.name: _Sums(sample, planned[sample.name]) for sample in manifest.samples
@@ -55,8 +54,12 @@ class Merger:
 
     def add(self, document: Mapping[str, Any]) -> None:
         """Add one result document (`Result.to_json`)."""
-        task = self._tasks[document["task"]]
-        self._sums[task.sample].add(task, document)
+        self.fold(self._tallies.of(document))
+
+    def fold(self, tally: Tally) -> None:
+        """Add what a result gives to the sums."""
+        task = self._tasks[tally.task]
+        self._sums[task.sample].add(task, tally)
 
     def totals(self, skipped: Iterable[tuple[str, str]] = (), *, shared: bool = False) -> Totals:
         """Return the sums so far; `skipped` are (sample, name) of what was left out on purpose.
@@ -105,35 +108,28 @@ class _Sums:
         self._planned = planned
         self._made: SampleTotals | None = None  # the totals, until more comes
         self.tasks = self.events = self.files = 0
-        self.counts: dict[str, npt.NDArray[np.int64]] = {}
-        self.flat = np.zeros(0, dtype=np.int64)  # the counts of the first result's histograms
-        self.together: list[str] = []  # these histograms: their counts are parts of `flat`
-        self.axes: dict[str, Axis] = {}
-        self.described: dict[str, Any] = {}  # the axes as the documents have them
-        self.cutflow: dict[str, dict[str, int]] = {}
+        self.counts: dict[Shape, tuple[Counts, Counts]] = {}  # of histograms and of cutflow
         self.seen = _SectionSum()
         self.used = _SectionSum()
         self.pieces: Counter[str] = Counter()
         self.luminosity = _Shares()
         self.generated = _ExactSum()
 
-    def add(self, task: Task, document: Mapping[str, Any]) -> None:
+    def add(self, task: Task, tally: Tally) -> None:
+        counts, passed = self.counts.get(tally.shape) or self._begin(task, tally.shape)
+        counts += tally.counts
+        passed += tally.passed
         self._made = None
         self.tasks += 1
-        self.events += document["events"]
+        self.events += tally.events
         for file in task.files:
             self.pieces[file.name] += 1
             self.files += self.pieces[file.name] == self._planned.pieces[file.name]
         self.luminosity.add(task.luminosity_pb)
         generated = task.generated_events
-        self.generated.add(document["events"] if generated is None else generated)
-        self._add_histograms(task, document["histograms"])
-        for channel, steps in document["cutflow"].items():
-            mine = self.cutflow.setdefault(channel, {})
-            for step, count in steps:
-                mine[step] = mine.get(step, 0) + count
-        self.seen.add(document["sections_seen"])
-        self.used.add(document["sections_used"])
+        self.generated.add(tally.events if generated is None else generated)
+        self.seen.add(tally.sections_seen)
+        self.used.add(tally.sections_used)
 
     def totals(self, skipped: tuple[str, ...], *, shared: bool) -> SampleTotals:
         if not shared:
@@ -146,9 +142,6 @@ class _Sums:
 
     def _make(self, *, shared: bool) -> SampleTotals:
         planned = self._planned
-        cutflow: dict[str, Cutflow] = {
-            channel: tuple(steps.items()) for channel, steps in self.cutflow.items()
-        }
         seen, used = self.seen.sections(shared=shared), self.used.sections(shared=shared)
         luminosity_planned = planned.luminosity.value
         luminosity = self.luminosity.value
@@ -158,10 +151,8 @@ class _Sums:
             luminosity = None  # the mask took part of it away, and nobody knows how much
         return SampleTotals(
             sample=self._sample,
-            histograms={
-                key: Histogram(self.axes[key], counts.copy()) for key, counts in self.counts.items()
-            },
-            cutflow=cutflow,
+            histograms=self._histograms(),
+            cutflow=self._cutflow(),
             events=self.events,
             files=self.files,
             tasks=self.tasks,
@@ -175,41 +166,33 @@ class _Sums:
             sections_used=used,
         )
 
-    def _add_histograms(self, task: Task, histograms: Mapping[str, Any]) -> None:
-        for key, stored in histograms.items():
-            if key not in self.described:
-                self._begin(histograms)
-            if stored["axes"] != self.described[key]:
-                raise ValueError(f"task {task.id}: histogram {key} has another axis than before")
-        if not histograms:
-            return
-        if list(histograms) == self.together:
-            # One addition for all: a call of numpy costs as much as a hundred bins.
-            values: list[int] = []
-            for stored in histograms.values():
-                values += stored["storage"]["values"]
-            self.flat += whole_numbers(values)
-        else:
-            for key, stored in histograms.items():
-                self.counts[key] += stored["storage"]["values"]
+    def _begin(self, task: Task, shape: Shape) -> tuple[Counts, Counts]:
+        """Make room for results of another shape."""
+        for known in self.counts:
+            for key in known.axes.keys() & shape.axes.keys():
+                if known.axes[key] != shape.axes[key]:
+                    raise ValueError(
+                        f"task {task.id}: histogram {key} has another axis than before"
+                    )
+        room = np.zeros(sum(shape.sizes), np.int64), np.zeros(len(shape.steps), np.int64)
+        self.counts[shape] = room
+        return room
 
-    def _begin(self, histograms: Mapping[str, Any]) -> None:
-        """Make room for the histograms that are new; those of a first result lie together."""
-        new = {
-            key: Histogram.from_uhi(stored)
-            for key, stored in histograms.items()
-            if key not in self.described
-        }
-        flat = np.zeros(sum(one.counts.size for one in new.values()), dtype=np.int64)
-        begin = 0
-        for key, histogram in new.items():
-            end = begin + histogram.counts.size
-            self.axes[key] = histogram.axis
-            self.described[key] = histograms[key]["axes"]
-            self.counts[key] = flat[begin:end]
-            begin = end
-        if not self.together:
-            self.flat, self.together = flat, list(new)
+    def _histograms(self) -> dict[str, Histogram]:
+        found: dict[str, Histogram] = {}
+        for shape, (counts, _) in self.counts.items():
+            for key, part in shape.parts(counts.copy()).items():
+                one = Histogram(shape.axes[key], part)
+                found[key] = found[key] + one if key in found else one
+        return found
+
+    def _cutflow(self) -> dict[str, Cutflow]:
+        found: dict[str, dict[str, int]] = {}
+        for shape, (_, passed) in self.counts.items():
+            for (channel, step), count in zip(shape.steps, passed.tolist(), strict=True):
+                mine = found.setdefault(channel, {})
+                mine[step] = mine.get(step, 0) + count
+        return {channel: tuple(steps.items()) for channel, steps in found.items()}
 
 
 class _SectionSum:

@@ -18,12 +18,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from higgsdemo.errors import RunError, UsageError, nearest
 from higgsdemo.ledger.database import Ledger
+from higgsdemo.ledger.handover import Handover
 from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
 from higgsdemo.model import Sample, Task
 
@@ -34,9 +35,13 @@ _LEFTOVER_S = 3600  # making one takes seconds: what is older was killed
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run on disk."""
+    """A run on disk.
+
+    What this process collects into its ledger goes through `handover` to who follows it here.
+    """
 
     path: Path
+    handover: Handover = field(default_factory=Handover, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -73,7 +78,9 @@ class RunDirectory:
 
     def ledger(self) -> Ledger:
         """Open the ledger; close it after use (it is a context manager)."""
-        return Ledger.open(self.path / "ledger.sqlite")
+        ledger = Ledger.open(self.path / "ledger.sqlite")
+        ledger.handover = self.handover
+        return ledger
 
     def look(self) -> Ledger:
         """Open the ledger only to look, which a folder that cannot be written allows too."""

@@ -21,18 +21,6 @@ Counts = npt.NDArray[np.int64]
 UHI_SCHEMA = 1
 
 
-def whole_numbers(values: list[int]) -> npt.NDArray[Any]:
-    """Return an array of `values`, of bytes where all are small: four times as fast.
-
-    TypeError if one of small numbers is no integer; the array has another type than uint8 or
-    int64 if one of large ones is not.
-    """
-    try:
-        return np.frombuffer(bytes(values), dtype=np.uint8)
-    except (ValueError, OverflowError):  # one is above 255, or negative
-        return np.array(values)
-
-
 @dataclass(frozen=True, slots=True)
 class Axis:
     """A regular axis of `bins` bins in [`lower`, `upper`), with under- and overflow.

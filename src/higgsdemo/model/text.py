@@ -1,4 +1,4 @@
-"""JSON text into documents, fast: a live plot parses thousands of results a second."""
+"""JSON text into documents and back, fast: a live plot parses thousands of results a second."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def parse_json(text: bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
+
+
+def to_json(document: Any) -> bytes:
+    """Return `document` as JSON text; what is no number (NaN) as null."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # lone surrogates, integers of more than 64 bits
+        return json.dumps(document).encode()

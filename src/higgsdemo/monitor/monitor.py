@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 from higgsdemo.inference import Normalised, normalise
-from higgsdemo.ledger import Counts, Manifest, Merger, RunDirectory
+from higgsdemo.ledger import Counts, Manifest, Merger, RunDirectory, Tally
 from higgsdemo.model import SampleTotals, Totals
 from higgsdemo.monitor.history import EVERY_S, PAST, History
 from higgsdemo.monitor.rates import Shares, Speedometer, Sums
@@ -88,8 +88,8 @@ class Monitor:
         past: list[tuple[float, Sums]] = []
         every = max(1, self._source.waiting() // PAST)
 
-        def take(received: float, document: Mapping[str, Any]) -> None:
-            self._take(received, document)
+        def take(received: float, tally: Tally) -> None:
+            self._take(received, tally)
             past.append((self._received, self._sums))
             if self._sums.tasks % every == 0:
                 self._offer(self._normalise(self._merger.totals(shared=True)))
@@ -100,9 +100,9 @@ class Monitor:
         self._speed.seed(min(began, past[0][0]) if past else began, past, now)
         return state
 
-    def _take(self, received: float, document: Mapping[str, Any]) -> None:
-        self._merger.add(document)
-        self._sums = self._shares.add(self._sums, document)
+    def _take(self, received: float, tally: Tally) -> None:
+        self._merger.fold(tally)
+        self._sums = self._shares.add(self._sums, tally)
         self._received = max(received, self._received)  # a clock may have been put back
 
     def _make(self, now: float) -> View:

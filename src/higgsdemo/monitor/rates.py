@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from higgsdemo.ledger import Manifest
+from higgsdemo.ledger import Manifest, Tally
 from higgsdemo.model import Task
 from higgsdemo.monitor.view import Rates
 
@@ -74,12 +74,12 @@ class Shares:
             weight = dict.fromkeys(part, 1.0)
         return cls(files, sizes, weight, sum(weight.values()))
 
-    def add(self, sums: Sums, document: Mapping[str, Any]) -> Sums:
+    def add(self, sums: Sums, tally: Tally) -> Sums:
         """Return the sums with one more result in them."""
-        task, counters = document["task"], document["counters"]
+        task, counters = tally.task, tally.counters
         return Sums(
             sums.tasks + 1,
-            sums.events + document["events"],
+            sums.events + tally.events,
             sums.files + self.files[task],
             sums.bytes + self.bytes[task],
             sums.weight + self.weight[task],

@@ -6,15 +6,24 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from higgsdemo.errors import RunError
-from higgsdemo.ledger import Ledger, Manifest, Problem, RunDirectory, left_out, news
+from higgsdemo.ledger import (
+    Ledger,
+    Manifest,
+    Problem,
+    RunDirectory,
+    Tallies,
+    Tally,
+    left_out,
+    news,
+)
 
 MOST_PROBLEMS = 50  # kinds of failures shown; a run of many thousand tasks may have as many
 MOST_ALARMS = 100
 
-Take = Callable[[float, Mapping[str, Any]], None]  # when it was received (s), its document
+Take = Callable[[float, Tally], None]  # when a result was received (s), what it gives
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ class LedgerSource:
         self._ledger = run.look()
         self._version: int | None = None
         self._seen = 0  # sequence number of the last result
+        self._tallies = Tallies()
         self._alarm = 0  # number of the last alarm
         self._state = State()
 
@@ -75,12 +85,20 @@ class LedgerSource:
         if version == self._version:
             return None
         with self._ledger.reading():
-            for arrival in news.arrivals(self._ledger, self._seen):
-                take(arrival.received, arrival.document)
-                self._seen = arrival.sequence
+            self._take_new(take)
             self._state = self._look(self._ledger)
         self._version = version
         return self._state
+
+    def _take_new(self, take: Take) -> None:
+        """Hand over what this process has just put in; what it has not is read."""
+        last = news.last_arrival(self._ledger)
+        for taken in self._run.handover.after(self._seen, last):
+            take(taken.received, taken.tally)
+            self._seen = taken.sequence
+        for arrival in news.arrivals(self._ledger, self._seen, last):
+            take(arrival.received, self._tallies.of(arrival.document))
+            self._seen = arrival.sequence
 
     def waiting(self) -> int:
         """See `Source`."""

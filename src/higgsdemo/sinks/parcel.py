@@ -17,7 +17,7 @@ from typing import Any
 
 from higgsdemo.errors import UsageError
 from higgsdemo.model import Failure, Result
-from higgsdemo.model.text import parse_json
+from higgsdemo.model.text import parse_json, to_json
 
 PARCEL_SCHEMA = 1
 MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 histograms has 0.1 MB
@@ -119,7 +119,7 @@ def unpack(name: str, payload: bytes) -> Parcel:
         return Parcel(run_id, False, document)
     if document.keys() & rest.keys():
         raise ParcelError("the header repeats a part of the content")
-    text = b"%b,%b" % (content[:-1], json.dumps(rest).encode()[1:])
+    text = b"%b,%b" % (content[:-1], to_json(rest)[1:])
     return Parcel(run_id, True, {**document, **rest}, text)
 
 
