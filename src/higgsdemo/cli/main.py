@@ -17,6 +17,7 @@ from higgsdemo.cli import (
     dashboard,
     generate,
     notebook,
+    plan,
     prepare,
     replay,
     run,
@@ -66,7 +67,7 @@ _SEE = "See what came of it"
 _DATA = "Samples"
 
 app.command("run", rich_help_panel=_RUN)(run.run)
-app.command("plan", rich_help_panel=_RUN)(run.plan)
+app.command("plan", rich_help_panel=_RUN)(plan.plan)
 app.command("resume", rich_help_panel=_RUN)(run.resume)
 app.command("collect", rich_help_panel=_RUN)(collect.collect)
 app.command("clusters-create", rich_help_panel=_CLUSTERS)(clusters.clusters_create)

@@ -1,4 +1,4 @@
-"""`run`, `plan`, `resume`: from samples to a plot."""
+"""`run`, `resume`: from samples to a plot."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import typer
 from higgsdemo import executors
 from higgsdemo.cli.parts import beforehand
 from higgsdemo.cli.parts.closing import close_run, summed
-from higgsdemo.cli.parts.console import err, print_json, print_table
+from higgsdemo.cli.parts.console import err
+from higgsdemo.cli.parts.forecasting import Wanted
 from higgsdemo.cli.parts.in_clusters import Following, follow_clusters, is_in_clusters
-from higgsdemo.cli.parts.launching import Wanted, contexts, launch
+from higgsdemo.cli.parts.launching import contexts, launch
 from higgsdemo.cli.parts.metering import MetricsPort, metered_run
 from higgsdemo.cli.parts.options import RUNS, AsJson, RunName, RunsFolder, memory_bytes
 from higgsdemo.cli.parts.placing import Placing, cluster_options
@@ -25,10 +26,11 @@ from higgsdemo.cli.parts.planning import (
     name_of_now,
     plan_samples,
     refuse_another,
+    show_plan,
 )
 from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.display.progress import RunProgress
-from higgsdemo.display.tables import counts_line, plan_table
+from higgsdemo.display.tables import counts_line
 from higgsdemo.errors import UsageError, nearest
 from higgsdemo.ledger import (
     RunDirectory,
@@ -173,7 +175,7 @@ def run(
     cores = workers or executors.usable_cores()
     beforehand.check(planned.tasks, storage.access(), planned.seconds(cores), only_tell=dry_run)
     if dry_run:
-        _show_plan(planned, cores, as_json)
+        show_plan(planned, cores, as_json)
         return
     made = create_run(
         runs,
@@ -189,29 +191,6 @@ def run(
         err.print(f"run [bold]{made.id}[/]: {len(planned.tasks)} tasks on {cores} workers")
     with metered_run(made, metrics_port):
         _drive(made, workers, policy, storage, no_plot, as_json, checked=True)
-
-
-@storage_options
-def plan(
-    inputs: Inputs,
-    workflow: Workflow = "h4l",
-    option: Option = None,
-    filters: Filter = None,
-    limit: Limit = None,
-    events_per_task: EventsPerTask = EVENTS_PER_TASK,
-    files_per_task: FilesPerTask = 1,
-    certified: Certified = None,
-    workers: Workers = None,
-    as_json: AsJson = False,
-    *,
-    storage: Storing,
-) -> None:
-    """Show what `run` would do: tasks, bytes, events, estimated time. Nothing is written."""
-    settings = make_settings(workflow, option, events_per_task, files_per_task, certified)
-    planned = plan_samples(load_samples(inputs, filters, limit), settings)
-    cores = workers or executors.usable_cores()
-    beforehand.check(planned.tasks, storage.access(), planned.seconds(cores), only_tell=True)
-    _show_plan(planned, cores, as_json)
 
 
 @cluster_options
@@ -274,21 +253,6 @@ def _policy(memory: str, tries: int, skip_bad_files: bool) -> executors.Policy:
         memory_bytes=memory_bytes(memory),
         memory_cap_bytes=int(0.8 * psutil.virtual_memory().total),
     )
-
-
-def _show_plan(planned: Plan, cores: int, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "tasks": [task.to_json() for task in planned.tasks],
-                "size_bytes": planned.size_bytes,
-                "events": planned.events,
-                "workers": cores,
-                "estimated_s": planned.seconds(cores),
-            }
-        )
-        return
-    print_table(plan_table(planned, cores))
 
 
 def _drive(

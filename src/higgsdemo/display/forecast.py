@@ -40,12 +40,12 @@ def forecast_lines(forecast: Forecast) -> list[str]:
     lines = [said]
     if forecast.usd is not None:
         spot = (
-            f", about {forecast.usd_spot:,.0f} on spot machines"
+            f", about {amount(forecast.usd_spot)} on spot machines"
             if forecast.usd_spot is not None
             else ""
         )
         lines.append(
-            f"price: about {forecast.usd:,.0f} {escape(forecast.currency)} on demand{spot}; with"
+            f"price: about {amount(forecast.usd)} {escape(forecast.currency)} on demand{spot}; with"
             f" {duration(forecast.setup_s)} to make, prepare and delete the clusters"
         )
     lines.append(
@@ -70,6 +70,11 @@ def fact_line(document: Mapping[str, Any]) -> str | None:
         f"forecast: at least {time(document['forecast']['seconds'])};"
         f" took {time(document['fact']['seconds'])}, {ratio:.1f}x"
     )
+
+
+def amount(money: float) -> str:
+    """Format a price: a small one to the hundredth."""
+    return f"{money:,.0f}" if money >= 10 else f"{money:.2f}"
 
 
 def time(seconds: float | None) -> str:

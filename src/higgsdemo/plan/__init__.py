@@ -18,6 +18,7 @@ from higgsdemo.plan.tasks import (
     START_S,
     Plan,
     Settings,
+    check_formats,
     make_plan,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "Plan",
     "Prices",
     "Settings",
+    "check_formats",
     "make_forecast",
     "make_plan",
     "measure",

@@ -93,15 +93,20 @@ def make_plan(
     samples: SampleSet,
     settings: Settings,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    only_forecast: bool = False,
 ) -> Plan:
     """Turn samples into tasks.
+
+    With `only_forecast` also those that the workflow cannot read: a plan that nobody executes.
 
     Local files are opened for their number of entries; one that cannot be opened becomes a
     task all the same, which fails with the true reason (nothing is lost silently).
     """
     if settings.events_per_task < 0 or settings.files_per_task < 1:
         raise UsageError("events per task must be at least 0 and files per task at least 1")
-    _check_formats(samples, settings.workflow)
+    if not only_forecast:
+        check_formats(samples, settings.workflow)
     count = sum(len(sample.files) for sample in samples.samples)
     if count == 0:
         raise UsageError(
@@ -152,7 +157,8 @@ def _refuse_twice(samples: SampleSet) -> None:
             seen.add(key)
 
 
-def _check_formats(samples: SampleSet, workflow: str) -> None:
+def check_formats(samples: SampleSet, workflow: str) -> None:
+    """Raise UsageError for samples that a workflow cannot read."""
     formats = workflows.load(workflow).formats
     wrong = [sample.name for sample in samples.samples if sample.format not in formats]
     if wrong:

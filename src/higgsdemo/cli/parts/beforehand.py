@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from higgsdemo.cli.parts.console import err
 from higgsdemo.display.progress import duration
-from higgsdemo.errors import CredentialsError, UsageError
+from higgsdemo.errors import CredentialsError, HiggsdemoError, UsageError
 from higgsdemo.model import Task
 from higgsdemo.storage import Access
 from higgsdemo.storage.expiry import Ending, endings
@@ -34,10 +34,15 @@ def check(
     except (CredentialsError, UsageError) as error:
         if not only_tell:
             raise
-        headline, *rest = error.lines()
-        err.print(f"[yellow]a run would not start[/]: {escape(headline)}")
-        for line in rest:
-            err.print(f"  {escape(line)}")
+        would_not_start(error)
+
+
+def would_not_start(error: HiggsdemoError) -> None:
+    """Say what would keep a run from starting."""
+    headline, *rest = error.lines()
+    err.print(f"[yellow]a run would not start[/]: {escape(headline)}")
+    for line in rest:
+        err.print(f"  {escape(line)}")
 
 
 def _tell_endings(tasks: Sequence[Task], access: Access, seconds: float | None) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,32 +13,21 @@ from rich.markup import escape
 
 from higgsdemo import executors
 from higgsdemo.cli.parts.console import err, out, print_json, print_table
+from higgsdemo.cli.parts.forecasting import Wanted, forecast_of, rooms_of, share, show_forecast
 from higgsdemo.cli.parts.placing import Placing
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.display.forecast import forecast_table
 from higgsdemo.display.tables import number, size
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError, UsageError
 from higgsdemo.ledger import RunDirectory, create_run
-from higgsdemo.plan import ClusterShape, Forecast, Plan, make_forecast, read_prices, shape_of_flavor
+from higgsdemo.plan import Plan
 
 if TYPE_CHECKING:
     from higgsdemo.clusters import Cluster, ClusterEntry
     from higgsdemo.executors.kubernetes.settings import PodSettings
-    from higgsdemo.executors.kubernetes.submit import Room, Sent
+    from higgsdemo.executors.kubernetes.submit import Sent
 
 _KEYS = {"HIGGSDEMO_ACCESS_KEY": "access-key", "HIGGSDEMO_SECRET_KEY": "secret-key"}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be submitted: a plan, and where; `owners` has the cluster of each file."""
-
-    planned: Plan
-    clusters: tuple[str, ...]
-    owners: Mapping[str, str] | None = None
-    entries: Sequence[ClusterEntry] = ()
-    notes: tuple[str, ...] = ()
-    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def launch(
@@ -79,17 +67,18 @@ def launch(
                 rooms = look(clusters, settings)
         except HiggsdemoError:
             # Before they are made, the mapping says what clusters will be.
-            rooms = _rooms_of(wanted.entries, settings) if dry_run else {}
-            if not rooms:
+            described = bool(wanted.entries) and all(entry.flavor for entry in wanted.entries)
+            if not (dry_run and described):
                 raise
+            rooms = rooms_of(wanted.entries, settings)
             clusters = {}
-        shares, jobs = _share(wanted, settings, rooms)
-        forecast = _forecast(wanted, settings, rooms, shares)
+        shares, jobs = share(wanted, settings, rooms)
+        forecast = forecast_of(wanted, settings, rooms, shares)
         if clusters:
             with err.status("checking with the clusters"):
                 check_jobs(clusters, name, settings, jobs, tasks)
         if dry_run:
-            _show(forecast, as_json)
+            show_forecast(forecast, as_json)
             return None
         if not as_json:
             print_table(forecast_table(forecast), err)
@@ -135,84 +124,10 @@ def submit_again(made: RunDirectory, placing: Placing, storage: Storing, *, as_j
             wanted = Wanted(Plan(manifest.samples, manifest.tasks), settings.clusters, kept)
             slots = made.record.get("slots", {})
             rooms = {name: Room("", 0, slots.get(name, 0)) for name in settings.clusters}
-            _, jobs = _share(wanted, settings, rooms)
+            _, jobs = share(wanted, settings, rooms)
             placements.place(jobs, lambda sample, number_: job_name(made.id, sample, number_))
         _give_keys(clusters, settings.namespace, storage)
         _send(made, clusters, settings, placements, tasks, undo=False, as_json=as_json)
-
-
-def _share(
-    wanted: Wanted, settings: PodSettings, rooms: Mapping[str, Room]
-) -> tuple[dict[str, list[Any]], list[Any]]:
-    from higgsdemo.executors.kubernetes.shares import Target, as_mapped, balance, make_jobs
-
-    if wanted.owners is None:
-        targets = [Target(name, rooms[name].slots) for name in wanted.clusters]
-        shares = balance(wanted.planned.tasks, targets)
-    else:
-        shares = as_mapped(wanted.planned.tasks, wanted.owners)
-    jobs = [
-        job
-        for cluster, mine in shares.items()
-        for job in make_jobs(
-            cluster,
-            mine,
-            memory_bytes=settings.memory_bytes,
-            slots=rooms[cluster].slots,
-            per_pod=settings.tasks_per_pod,
-            parallelism=settings.parallelism,
-        )
-    ]
-    return shares, jobs
-
-
-def _rooms_of(entries: Sequence[ClusterEntry], settings: PodSettings) -> dict[str, Room]:
-    from higgsdemo.clusters.capacity import quantity
-    from higgsdemo.executors.kubernetes.submit import Room
-
-    rooms = {}
-    for entry in entries:
-        shape = shape_of_flavor(
-            entry.name,
-            entry.flavor,
-            entry.nodes,
-            read_prices(),
-            task_cores=quantity(settings.cpu),
-            task_memory_bytes=settings.memory_bytes + settings.stage_bytes,
-        )
-        if shape is None:
-            return {}
-        rooms[entry.name] = Room("", shape.nodes, shape.slots)
-    return rooms
-
-
-def _forecast(
-    wanted: Wanted,
-    settings: PodSettings,
-    rooms: Mapping[str, Room],
-    shares: Mapping[str, Sequence[Any]],
-) -> Forecast:
-    from higgsdemo.executors.kubernetes.shares import tasks_per_pod
-
-    flavors = {entry.name: entry.flavor for entry in wanted.entries}
-    shapes = [
-        (ClusterShape(name, room.slots, max(1, room.nodes), flavors.get(name, "")), mine)
-        for name, room in rooms.items()
-        for mine in [shares.get(name, ())]
-    ]
-    per_pod = [
-        tasks_per_pod(mine, rooms[name].slots, settings.tasks_per_pod)
-        for name, mine in shares.items()
-    ]
-    prices = read_prices() if any(flavors.values()) else None
-    return make_forecast(shapes, prices=prices, tasks_per_pod=min(per_pod, default=1))
-
-
-def _show(forecast: Forecast, as_json: bool) -> None:
-    if as_json:
-        print_json(forecast.to_json())
-    else:
-        print_table(forecast_table(forecast))
 
 
 def _give_keys(clusters: Mapping[str, Cluster], namespace: str, storage: Storing) -> None:

@@ -68,13 +68,13 @@ def key_values(pairs: list[str], option: str) -> dict[str, str]:
     return read
 
 
-def memory_bytes(text: str) -> int:
-    """Read an amount of memory such as `2GB` or `512MiB`; `0` is no limit."""
+def memory_bytes(text: str, option: str = "--memory") -> int:
+    """Read an amount of bytes such as `2GB` or `512MiB`; `0` is no limit."""
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     try:
         return int(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError as error:
         raise UsageError(
-            f"{text!r} is not an amount of memory", hint="e.g. --memory 2GB, --memory 512MiB"
+            f"{text!r} is not a size", hint=f"e.g. {option} 2GB, {option} 512MiB"
         ) from error

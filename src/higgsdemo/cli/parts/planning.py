@@ -11,9 +11,10 @@ from typing import Any
 
 import higgsdemo
 from higgsdemo import executors, workflows
-from higgsdemo.cli.parts.console import err
+from higgsdemo.cli.parts.console import err, print_json, print_table
 from higgsdemo.cli.parts.options import key_values
 from higgsdemo.cli.parts.storing import Storing
+from higgsdemo.display.tables import plan_table
 from higgsdemo.errors import UsageError
 from higgsdemo.ledger import RunDirectory
 from higgsdemo.model import SampleSet
@@ -52,12 +53,31 @@ def load_samples(inputs: list[str], filters: list[str] | None, limit: int | None
     return catalog.filter_set(samples, filters or [], limit)
 
 
-def plan_samples(samples: SampleSet, settings: Settings) -> Plan:
+def plan_samples(samples: SampleSet, settings: Settings, *, only_forecast: bool = False) -> Plan:
     """Turn samples into tasks, showing how far it is."""
     with err.status("planning") as status:
         return make_plan(
-            samples, settings, lambda done, of: status.update(f"planning: {done} of {of} files")
+            samples,
+            settings,
+            lambda done, of: status.update(f"planning: {done} of {of} files"),
+            only_forecast=only_forecast,
         )
+
+
+def show_plan(planned: Plan, cores: int, as_json: bool) -> None:
+    """Print a plan for the workers of this machine."""
+    if as_json:
+        print_json(
+            {
+                "tasks": [task.to_json() for task in planned.tasks],
+                "size_bytes": planned.size_bytes,
+                "events": planned.events,
+                "workers": cores,
+                "estimated_s": planned.seconds(cores),
+            }
+        )
+        return
+    print_table(plan_table(planned, cores))
 
 
 def describe(
