@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from higgsdemo.ledger import open_run, publish
+from higgsdemo.sinks import open_sink
 from tests.cli.conftest import Said
-from tests.display.dashboard.builders import dashboard, make_run
+from tests.display.dashboard.builders import dashboard, make_run, results
 
 Call = Callable[..., Said]
 
@@ -64,3 +66,30 @@ def test_it_says_how_to_get_there(tmp_path: Path) -> None:
         assert f"ssh -N -L {one.port}:127.0.0.1:{one.port}" in one.said
         assert f"kubectl port-forward pod/POD {one.port}:{one.port}" in one.said
         assert f"proxy/{one.port}/" in one.said
+
+
+def test_a_run_that_was_submitted_elsewhere_is_known_by_its_sink(
+    higgsdemo: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "sink").mkdir()
+    url = f"file://{tmp_path}/sink"
+    run = make_run(tmp_path / "elsewhere")
+    manifest = run.manifest()
+    made = results(manifest.tasks)
+    with open_sink(url) as sink:
+        publish(run, [sink])
+        for task in manifest.tasks:
+            sink.deliver(made[task.id], run.id)
+    said = higgsdemo("watch", "--sink", url)
+    assert said.status == 0, said.err
+    assert "its plan is from file://" in said.err
+    with open_run(tmp_path / "runs", run.id).look() as ledger:
+        assert dict(ledger.digests()) == {one: result.digest for one, result in made.items()}
+    again = higgsdemo("watch", "--sink", url)
+    assert again.status == 0
+    assert "its plan is from" not in again.err
+    refused = higgsdemo("resume", run.id)
+    assert refused.status == 2
+    assert "is a copy, to look at" in refused.err
+    with dashboard(run, "--runs", tmp_path / "there", "--sink", url, named=False) as one:
+        assert "its plan is from file://" in one.said

@@ -130,3 +130,17 @@ def test_a_sink_says_whether_a_task_has_a_result(place: Place) -> None:
         had = {number for number in range(9) if sink.has_result(place.run, make_task(number).id)}
         assert had == {0, 1, 2, 3}
         assert not sink.has_result("another-run", make_task(1).id)
+
+
+def test_the_plan_of_a_run_is_put_beside_its_results_once(place: Place) -> None:
+    with place.open() as sink, place.open() as other:
+        assert sink.plan(place.run) is None
+        assert place.run not in sink.runs()
+        assert sink.publish(place.run, b"the plan") == b"the plan"
+        assert other.publish(place.run, b"another") == b"the plan"
+        assert sink.plan(place.run) == b"the plan"
+        assert place.run in other.runs()
+        assert sink.runs() == sorted(sink.runs())
+        assert found(sink, place.run) == []  # it is no result
+        sink.deliver(result_of(make_task(1)), place.run)
+        assert len(found(sink, place.run)) == 1

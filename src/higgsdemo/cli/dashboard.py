@@ -13,9 +13,9 @@ import typer
 from rich.markup import escape
 
 from higgsdemo.cli.parts.console import err, out
+from higgsdemo.cli.parts.finding import AnyRun, find_run
 from higgsdemo.cli.parts.options import RUNS, RunsFolder
 from higgsdemo.cli.parts.storing import Storing, storage_options
-from higgsdemo.cli.watch import AnyRun, find_run
 from higgsdemo.errors import UsageError
 from higgsdemo.monitor import replayed
 from higgsdemo.sinks import open_sinks
@@ -68,9 +68,12 @@ def dashboard(
     """Watch a run on a web page: plot, significance, completeness, failures, ledger.
 
     It updates itself, reads only, and loads nothing from elsewhere. With a sink it collects the
-    results too, unless another process does. Ctrl-C ends it; the run goes on.
+    results too, unless another process does. A run that was submitted elsewhere is known by the
+    plan in its sink. Ctrl-C ends it; the run goes on.
 
     [bold]Examples[/]
+
+      higgsdemo dashboard --redis-host bus:6379
 
       higgsdemo dashboard h4l-20261123-201500
 
@@ -82,7 +85,6 @@ def dashboard(
     from higgsdemo.display.dashboard import access
     from higgsdemo.display.dashboard.server import Dashboard, Door
 
-    made = find_run(runs, name)
     urls = [*(sink or []), *([_redis(redis_host)] if redis_host else [])]
     if urls and replay is not None:
         raise UsageError("--replay plays what is there, and sinks bring what is new: one of them")
@@ -91,6 +93,7 @@ def dashboard(
             "[yellow]a password in a command line is seen by all users of this machine[/]: "
             "give it as REDIS_PASSWORD in the environment"
         )
+    made = find_run(runs, name, urls, storage.access() if urls else None)
     kept = made.record.get("storage", {})
     keys = storage.over(kept).access() if urls else None
     for one in open_sinks(urls, access=keys) if urls else []:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from higgsdemo.cli.parts.finding import AnyRun, find_run
 from higgsdemo.cli.parts.following import follow
 from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder
-from higgsdemo.cli.watch import AnyRun, Every, find_run
+from higgsdemo.cli.watch import Every
 from higgsdemo.monitor import View, replayed
 
 Speed = Annotated[

@@ -33,6 +33,7 @@ from higgsdemo.display.progress import RunProgress
 from higgsdemo.display.tables import counts_line
 from higgsdemo.errors import UsageError, nearest
 from higgsdemo.ledger import (
+    COPY,
     RunDirectory,
     create_run,
     open_run,
@@ -229,6 +230,13 @@ def _go_on(
     as_json: bool,
 ) -> None:
     """Finish a run where it was begun: here, or in its clusters."""
+    if COPY in made.record:
+        raise UsageError(
+            f"run {made.id} is a copy, to look at",
+            where=str(made.path),
+            why=f"its plan is from {made.record[COPY]}; the run itself is where it was submitted",
+            hint="resume it there; collect what comes: higgsdemo collect, watch, dashboard",
+        )
     if not is_in_clusters(made):
         _drive(made, workers, policy, storage, no_plot, as_json)
         return

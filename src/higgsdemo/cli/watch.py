@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from higgsdemo.cli.parts.console import out
+from higgsdemo.cli.parts.finding import AnyRun, find_run
 from higgsdemo.cli.parts.following import follow
 from higgsdemo.cli.parts.in_clusters import (
     Following,
@@ -17,24 +18,14 @@ from higgsdemo.cli.parts.in_clusters import (
     is_in_clusters,
 )
 from higgsdemo.cli.parts.metering import MetricsPort, metered, metered_run
-from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder, complete_run
-from higgsdemo.errors import UsageError
-from higgsdemo.ledger import RunDirectory, open_run, run_names
+from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder
+from higgsdemo.ledger import COPY, RunDirectory
 from higgsdemo.monitor import Monitor, View, record_performance
 from higgsdemo.monitor.gathering import Gathering
 from higgsdemo.sinks import open_sinks
 
 _CLUSTERS = "Kubernetes"
 
-AnyRun = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[RUN]",
-        help="Name of the run, or the path of its folder.",
-        show_default="the newest",
-        autocompletion=complete_run,
-    ),
-]
 Sinks = Annotated[
     list[str] | None,
     typer.Option(
@@ -111,7 +102,7 @@ def watch(
       higgsdemo watch h4l-20261123-201500 --sink redis://bus:6379
       higgsdemo watch --json | jq .rates.events_per_s
     """
-    made = find_run(runs, name)
+    made = find_run(runs, name, sinks or ())
     if is_in_clusters(made) and not once:
         following = Following(kubeconfig, sinks or (), cluster_patience, give_up or ())
         with metered_run(made, metrics_port):
@@ -164,20 +155,8 @@ def _watch_clusters(
         raise typer.Exit(1)
 
 
-def find_run(runs: Path, name: str | None) -> RunDirectory:
-    """Return the run of this name, or the newest; UsageError, with the nearest names, if none."""
-    if name is not None:
-        return open_run(runs, name)
-    known = run_names(runs)
-    if not known:
-        raise UsageError(
-            "there is no run yet", where=str(runs), hint="start one: higgsdemo run FOLDER"
-        )
-    return open_run(runs, known[-1])
-
-
 def _idle(made: RunDirectory, view: View) -> list[str]:
     """Say that nobody works on a run which has not ended."""
-    if view.ended or made.driven is not False:
+    if view.ended or made.driven is not False or COPY in made.record:
         return []
     return [f"nobody works on this run now; go on with it: higgsdemo resume {made.id}"]

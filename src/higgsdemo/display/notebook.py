@@ -14,10 +14,10 @@ from higgsdemo.display.plot import figure
 from higgsdemo.display.screen import plain_line
 from higgsdemo.display.words import plain
 from higgsdemo.errors import HiggsdemoError, UsageError
-from higgsdemo.ledger import RunDirectory, open_run, run_names
+from higgsdemo.ledger import RunDirectory, find_run
 from higgsdemo.monitor import Background, View, record_performance
 from higgsdemo.monitor.gathering import Gathering
-from higgsdemo.sinks import open_sinks
+from higgsdemo.sinks import open_sink, open_sinks
 
 _DPI = 60  # 600 x 630 points: half a notebook's width
 
@@ -99,7 +99,8 @@ def watch(
         a run, by its name or the path of its folder; or the URL of the sink that its workers
         deliver to, e.g. "redis://bus:6379": then results are collected from there meanwhile
     run
-        with a sink, the name of the run; default: the newest one
+        with a sink, the name of the run; default: the newest one here, or the only one there.
+        One that was submitted elsewhere is known by the plan in its sink
     runs
         the folder where runs are kept
     every_s
@@ -124,13 +125,9 @@ def watch(
             "watch() shows a run in a notebook", hint="in a terminal: higgsdemo watch RUN"
         )
     is_sink = "://" in what
-    name = run if is_sink else what
-    if name is None:
-        known = run_names(Path(runs))
-        if not known:
-            raise UsageError("there is no run yet", where=str(runs), hint="name its folder: runs=")
-        name = known[-1]
-    found = open_run(Path(runs), name)
+    with contextlib.ExitStack() as stack:
+        sinks = [stack.enter_context(open_sink(what))] if is_sink else []
+        found = find_run(Path(runs), run if is_sink else what, sinks)
     return LiveRun(found, [what] if is_sink else [], every_s, channel)
 
 

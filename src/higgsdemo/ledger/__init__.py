@@ -8,10 +8,12 @@ from higgsdemo.ledger.keeping import Delivery
 from higgsdemo.ledger.manifest import Manifest, read_manifest, write_manifest
 from higgsdemo.ledger.merge import Merger
 from higgsdemo.ledger.news import left_out
+from higgsdemo.ledger.published import COPY, NameTakenError, find_run, publish, refuse_taken
 from higgsdemo.ledger.rundir import RunDirectory, check_name, create_run, open_run, run_names
 from higgsdemo.ledger.tally import Tallies, Tally
 
 __all__ = [
+    "COPY",
     "Collected",
     "Collector",
     "Counts",
@@ -19,6 +21,7 @@ __all__ = [
     "Ledger",
     "Manifest",
     "Merger",
+    "NameTakenError",
     "Problem",
     "RunDirectory",
     "Tallies",
@@ -27,9 +30,12 @@ __all__ = [
     "closing_check",
     "collect",
     "create_run",
+    "find_run",
     "left_out",
     "open_run",
+    "publish",
     "read_manifest",
+    "refuse_taken",
     "run_names",
     "write_manifest",
 ]

@@ -31,8 +31,8 @@ class Manifest:
     digest: str | None = field(default=None, compare=False)
 
 
-def write_manifest(path: Path, manifest: Manifest) -> str:
-    """Write the manifest and return its digest (SHA-256 of the text)."""
+def manifest_text(manifest: Manifest) -> bytes:
+    """Return the manifest as text; its digest is the SHA-256 of this."""
     header = {
         "schema": MANIFEST_SCHEMA,
         "run": manifest.run_id,
@@ -40,7 +40,12 @@ def write_manifest(path: Path, manifest: Manifest) -> str:
         "tasks": len(manifest.tasks),
     }
     lines = [json.dumps(header), *(json.dumps(task.to_json()) for task in manifest.tasks)]
-    text = ("\n".join(lines) + "\n").encode()
+    return ("\n".join(lines) + "\n").encode()
+
+
+def write_manifest(path: Path, manifest: Manifest) -> str:
+    """Write the manifest and return its digest."""
+    text = manifest_text(manifest)
     path.write_bytes(gzip.compress(text, compresslevel=6, mtime=0))
     return hashlib.sha256(text).hexdigest()
 
@@ -49,12 +54,20 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest; RunError if it is damaged or newer than this program."""
     try:
         text = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise RunError("the manifest cannot be read", where=str(path), why=str(error)) from error
+    return parse_manifest(text, str(path))
+
+
+def parse_manifest(text: bytes, where: str) -> Manifest:
+    """Read the text of a manifest; RunError if it is damaged or newer than this program."""
+    try:
         head, *lines = text.splitlines()
         header = parse_json(head)
         if header["schema"] > MANIFEST_SCHEMA:
             raise RunError(
                 "the manifest is newer than this program",
-                where=str(path),
+                where=where,
                 why=f"schema {header['schema']}, this program knows {MANIFEST_SCHEMA}",
                 hint="update higgsdemo",
             )
@@ -63,8 +76,8 @@ def read_manifest(path: Path) -> Manifest:
             raise ValueError(f"{len(tasks)} tasks, the header says {header['tasks']}")
         samples = tuple(_sample_from_json(sample) for sample in header["samples"])
         return Manifest(header["run"], samples, tasks, hashlib.sha256(text).hexdigest())
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise RunError("the manifest cannot be read", where=str(path), why=str(error)) from error
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        raise RunError("the manifest cannot be read", where=where, why=str(error)) from error
 
 
 def _sample_to_json(sample: Sample) -> dict[str, Any]:

@@ -14,7 +14,15 @@ from typing import Any
 from higgsdemo.errors import CredentialsError, HiggsdemoError, RunError, TransientError
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.objects import COPIES, PAGE, copy_of, damaged, same_content, strange
-from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, is_result_of, pack
+from higgsdemo.sinks.parcel import (
+    ENDING,
+    PLAN,
+    check_run_id,
+    is_name,
+    is_result_of,
+    is_run_id,
+    pack,
+)
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
@@ -96,6 +104,28 @@ class BucketSink(Closing):
                         lambda meta: self._fetch(meta, folder), new[start : start + PAGE]
                     )
                     yield Page(tuple(arrival for arrival in found if arrival is not None))
+
+    def publish(self, run_id: str, plan: bytes) -> bytes:
+        """Put the plan of a run beside its results, see `Sink.publish`."""
+        key = f"{self._prefix}{check_run_id(run_id)}/{PLAN}"
+        kept = self._get(key)  # first: not every store puts on a condition
+        if kept is None:
+            self._put(key, plan)
+            kept = self._get(key)
+        return plan if kept is None else kept
+
+    def plan(self, run_id: str) -> bytes | None:
+        """Return the plan of a run, see `Sink.plan`."""
+        return self._get(f"{self._prefix}{check_run_id(run_id)}/{PLAN}")
+
+    def runs(self) -> list[str]:
+        """Return the runs that have anything here, see `Sink.runs`."""
+
+        def look() -> list[str]:
+            found = self._library.list_with_delimiter(self._store, self._prefix or None)
+            return [path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]]
+
+        return sorted(filter(is_run_id, persist(look, self._explain, self._patience)))
 
     def trim(self, run_id: str, cursor: str) -> None:
         """Objects stay: they are the record."""

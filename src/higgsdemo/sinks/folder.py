@@ -13,7 +13,15 @@ from pathlib import Path
 from higgsdemo.errors import CredentialsError, HiggsdemoError, RunError, TransientError
 from higgsdemo.model import Failure, Result
 from higgsdemo.sinks.objects import COPIES, PAGE, copy_of, damaged, same_content, strange
-from higgsdemo.sinks.parcel import ENDING, check_run_id, is_name, is_result_of, pack
+from higgsdemo.sinks.parcel import (
+    ENDING,
+    PLAN,
+    check_run_id,
+    is_name,
+    is_result_of,
+    is_run_id,
+    pack,
+)
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
@@ -55,19 +63,9 @@ class FolderSink(Closing):
         persist(lambda: self._write(run_id, name, payload), self._explain, self._patience)
 
     def _write(self, run_id: str, name: str, payload: bytes) -> None:
-        run = self._folder / run_id
-        results, making = run / "results", run / MAKING
-        if not self._folder.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._folder))
-        results.mkdir(parents=True, exist_ok=True)
-        making.mkdir(exist_ok=True)
-        _sweep(making)
-        made = making / secrets.token_hex(8)
-        try:
-            with made.open("xb") as file:
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
+        results = self._folder / run_id / "results"
+        with self._made(run_id, payload) as made:
+            results.mkdir(exist_ok=True)
             for number in range(COPIES):
                 final = results / (copy_of(name, number) + ENDING)
                 if _link(made, final) or same_content(final.stem[: -len(".jsonl")], _read(final)):
@@ -75,8 +73,49 @@ class FolderSink(Closing):
             else:
                 raise damaged(name, self.url)
             _sync(results)
+
+    @contextlib.contextmanager
+    def _made(self, run_id: str, payload: bytes) -> Iterator[Path]:
+        """Write a file of the run that has no name yet."""
+        making = self._folder / run_id / MAKING
+        if not self._folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._folder))
+        making.mkdir(parents=True, exist_ok=True)
+        _sweep(making)
+        made = making / secrets.token_hex(8)
+        try:
+            with made.open("xb") as file:
+                file.write(payload)
+                file.flush()
+                os.fsync(file.fileno())
+            yield made
         finally:
             made.unlink(missing_ok=True)
+
+    def publish(self, run_id: str, plan: bytes) -> bytes:
+        """Put the plan of a run beside its results, see `Sink.publish`."""
+        final = self._folder / check_run_id(run_id) / PLAN
+
+        def put() -> bytes:
+            with self._made(run_id, plan) as made:
+                if _link(made, final):
+                    _sync(final.parent)
+            return final.read_bytes()
+
+        return persist(put, self._explain, self._patience)
+
+    def plan(self, run_id: str) -> bytes | None:
+        """Return the plan of a run, see `Sink.plan`."""
+        path = self._folder / check_run_id(run_id) / PLAN
+        return persist(lambda: _read(path), self._explain, self._patience)
+
+    def runs(self) -> list[str]:
+        """Return the runs that have a plan here, see `Sink.runs`."""
+
+        def look() -> list[str]:
+            return sorted(path.parent.name for path in self._folder.glob(f"*/{PLAN}"))
+
+        return [name for name in persist(look, self._explain, self._patience) if is_run_id(name)]
 
     def has_result(self, run_id: str, task_id: str) -> bool:
         """Whether there is a result of the task, see `Sink.has_result`."""

@@ -23,6 +23,7 @@ PARCEL_SCHEMA = 1
 MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 histograms has 0.1 MB
 
 ENDING = ".jsonl.gz"
+PLAN = f"plan{ENDING}"  # where a run's plan is kept beside its results
 _NAME = re.compile(r"(?P<task>[0-9a-f]{16})\.(?P<failed>failed-)?(?P<digest>[0-9a-f]{16})(-\d)?")
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -53,6 +54,11 @@ def check_run_id(run_id: str) -> str:
             why="letters, digits, '.', '_' and '-', at most 63, a letter or digit first",
         )
     return run_id
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a run may have this name."""
+    return _RUN.fullmatch(text) is not None
 
 
 def stem(name: str) -> str:

@@ -77,6 +77,18 @@ class Sink(Protocol):
         """
         ...
 
+    def publish(self, run_id: str, plan: bytes) -> bytes:
+        """Put the plan of a run beside its results, once; return the one that is there then."""
+        ...
+
+    def plan(self, run_id: str) -> bytes | None:
+        """Return the plan that was published of a run. Errors as above."""
+        ...
+
+    def runs(self) -> list[str]:
+        """Return the names of the runs that may have a plan here, sorted. Errors as above."""
+        ...
+
     def trim(self, run_id: str, cursor: str) -> None:
         """Let go of the memory of all documents up to `cursor`; a store of files keeps them."""
         ...

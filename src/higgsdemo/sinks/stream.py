@@ -6,6 +6,7 @@ Per run, all in one slot of a cluster:
     higgsdemo:{RUN}:names     hash, name of a document -> its entry
     higgsdemo:{RUN}:epoch     a random word; another one means that Redis came back without what
                               it had
+    higgsdemo:{RUN}:plan      what the run is to do, for who follows it from elsewhere
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from higgsdemo.errors import (
     UsageError,
 )
 from higgsdemo.model import Failure, Result
-from higgsdemo.sinks.parcel import check_run_id, is_result_of, pack
+from higgsdemo.sinks.parcel import check_run_id, is_result_of, is_run_id, pack
 from higgsdemo.sinks.protocol import Arrival, Known, Page
 from higgsdemo.sinks.retry import Patience, persist
 from higgsdemo.storage import Closing
@@ -183,6 +184,30 @@ class StreamSink(Closing):
             after = f"{epoch}/{entries[-1][0].decode()}"
             yield Page(tuple(_arrivals(entries, known)), after)
 
+    def publish(self, run_id: str, plan: bytes) -> bytes:
+        """Put the plan of a run beside its results, see `Sink.publish`."""
+        key = _plan_key(check_run_id(run_id))
+
+        def put() -> bytes:
+            return plan if self._redis.set(key, plan, nx=True) else self._redis.get(key) or plan
+
+        return persist(put, self._explain, self._patience)
+
+    def plan(self, run_id: str) -> bytes | None:
+        """Return the plan of a run, see `Sink.plan`."""
+        key = _plan_key(check_run_id(run_id))
+        kept: bytes | None = persist(lambda: self._redis.get(key), self._explain, self._patience)
+        return kept
+
+    def runs(self) -> list[str]:
+        """Return the runs that have a plan here, see `Sink.runs`."""
+
+        def look() -> list[str]:
+            found = self._redis.scan_iter(match=_plan_key("*"), count=SCANNED)
+            return [key.decode(errors="replace").split("{")[-1].split("}")[0] for key in found]
+
+        return sorted(filter(is_run_id, persist(look, self._explain, self._patience)))
+
     def trim(self, run_id: str, cursor: str) -> None:
         """Drop entries up to the cursor; their names stay, so the hash is what remains."""
         stream, _, epoch_key = _keys(run_id)
@@ -268,6 +293,10 @@ _BUSY = (
 
 def _keys(run_id: str) -> list[str]:
     return [f"higgsdemo:{{{run_id}}}:{what}" for what in ("results", "names", "epoch")]
+
+
+def _plan_key(run_id: str) -> str:
+    return f"higgsdemo:{{{run_id}}}:plan"
 
 
 def _number(entry: str) -> tuple[int, int]:

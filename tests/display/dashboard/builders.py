@@ -113,12 +113,16 @@ class Served:
 
 @contextlib.contextmanager
 def dashboard(
-    run: RunDirectory, *words: object, environment: Mapping[str, str] | None = None
+    run: RunDirectory,
+    *words: object,
+    environment: Mapping[str, str] | None = None,
+    named: bool = True,
 ) -> Iterator[Served]:
     """Start `higgsdemo dashboard` and wait for the address it prints."""
+    which = [run.path] if named else []
     more = [] if "--port" in words else ["--port", "0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "higgsdemo", "dashboard", run.path, "--no-open", *more,
+        [sys.executable, "-m", "higgsdemo", "dashboard", *which, "--no-open", *more,
          *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=None if environment is None else dict(environment),

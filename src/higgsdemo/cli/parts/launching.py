@@ -13,13 +13,14 @@ from rich.markup import escape
 
 from higgsdemo import executors
 from higgsdemo.cli.parts.console import err, out, print_json, print_table
+from higgsdemo.cli.parts.finding import check_name, publish
 from higgsdemo.cli.parts.forecasting import Wanted, forecast_of, rooms_of, share, show_forecast
 from higgsdemo.cli.parts.placing import Placing
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.display.forecast import forecast_table
 from higgsdemo.display.tables import number, size
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError, UsageError
-from higgsdemo.ledger import RunDirectory, create_run
+from higgsdemo.ledger import Manifest, RunDirectory, create_run
 from higgsdemo.plan import Plan
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def launch(
             return None
         if not as_json:
             print_table(forecast_table(forecast), err)
+        manifest = Manifest(name, wanted.planned.samples, wanted.planned.tasks)
+        reached = check_name(manifest, settings.sinks, storage.access())
         _give_keys(clusters, settings.namespace, storage)  # may be refused: before there is a run
         made = create_run(
             runs,
@@ -100,6 +103,7 @@ def launch(
             placements = Placements(ledger)
             placements.place(jobs, lambda sample, number_: job_name(name, sample, number_))
             _send(made, clusters, settings, placements, tasks, undo=True, as_json=as_json)
+        publish(made, reached, storage.access())
     return made
 
 
@@ -128,6 +132,7 @@ def submit_again(made: RunDirectory, placing: Placing, storage: Storing, *, as_j
             placements.place(jobs, lambda sample, number_: job_name(made.id, sample, number_))
         _give_keys(clusters, settings.namespace, storage)
         _send(made, clusters, settings, placements, tasks, undo=False, as_json=as_json)
+    publish(made, settings.sinks, storage.access())
 
 
 def _give_keys(clusters: Mapping[str, Cluster], namespace: str, storage: Storing) -> None:
