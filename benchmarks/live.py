@@ -124,7 +124,7 @@ async def look_on(address: str, count: int) -> tuple[list[tuple[float, int]], di
             break
         if text is None:
             raise SystemExit("the dashboard ended early")
-        sections |= json.loads(text)["sections"]
+        sections |= json.loads(text).get("sections", {})
         done = sections.get("overview", {}).get("done", 0)
         if not updates or done != updates[-1][1]:
             updates.append((time.perf_counter(), done))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from higgsdemo.display.dashboard.access import FIRST_PORT
 from higgsdemo.ledger import open_run, publish
 from higgsdemo.sinks import open_sink
 from tests.cli.conftest import Said
@@ -93,3 +94,15 @@ def test_a_run_that_was_submitted_elsewhere_is_known_by_its_sink(
     assert "is a copy, to look at" in refused.err
     with dashboard(run, "--runs", tmp_path / "there", "--sink", url, named=False) as one:
         assert "its plan is from file://" in one.said
+
+
+def test_the_usual_port_in_use_is_said_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", FIRST_PORT))
+            taken.listen()
+        except OSError:
+            pass  # somebody else has it, which is as good
+        with dashboard(run, "--host", "127.0.0.1", port=False) as one:
+            assert f"port {FIRST_PORT} is in use: took {one.port}" in one.said

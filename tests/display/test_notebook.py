@@ -3,6 +3,7 @@
 Kernels and real cells: tests/test_notebooks.py.
 """
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -75,12 +76,14 @@ def test_what_others_wrote_is_text_in_the_cell(cell: Cell, tmp_path: Path) -> No
     run = new_run(tmp_path / "runs", TASKS, "r")
     (tmp_path / "sink" / "r").mkdir(parents=True)
     with open_sink(f"file://{tmp_path}/sink") as sink:
-        sink.deliver(result_of(make_tasks(9)[8]), "r")  # of no task of this run
+        hostile = dataclasses.replace(result_of(TASKS[0]), version="<script>alert(1)</script>")
+        sink.deliver(hostile, "r")  # refused, and the reason has its words
         for task in TASKS:
             sink.deliver(result_of(task), "r")
     live = higgsdemo.watch(f"file://{tmp_path}/sink", "r", runs=run.path.parent, every_s=0.01)
     assert live.wait(100).complete
-    assert "<script" not in cell.shown[-1]["text/html"]
+    assert any("<script>alert" in shown["text/plain"] for shown in cell.shown)
+    assert not any("<script" in shown["text/html"] for shown in cell.shown)
 
 
 def test_what_ends_the_watching_is_raised(cell: Cell, tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ class Stage:
             self.commands.good("run", self.samples, *words)
         return self.totals(run)
 
-    def totals(self, run: str) -> Totals:
+    def totals(self, run: str, runs: str = "runs") -> Totals:
         """The merged result of a run, whatever its name: all tasks done, each once."""
-        made = open_run(self.commands.folder / "runs", run)
+        made = open_run(self.commands.folder / runs, run)
         with made.look() as ledger:
             assert closing_check(ledger, made.manifest()) == []
             counts = ledger.counts()

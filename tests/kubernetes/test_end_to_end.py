@@ -55,6 +55,11 @@ def test_the_whole_demo(stage: Stage) -> None:
     assert "'pods': {" in said.out  # the line of the 2019 demo
     assert stage.totals(RUN) == stage.here()
 
+    # Who has not the run's folder finds its plan in the sink.
+    sinks = [word for sink in stage.sinks for word in ("--sink", sink)]
+    call.good("watch", RUN, *sinks, "--runs", "elsewhere")
+    assert stage.totals(RUN, "elsewhere") == stage.here()
+
     call.good("plot", RUN)
     assert (call.folder / "runs" / RUN / "plots" / "m4l.png").stat().st_size > 10_000
 

@@ -23,6 +23,9 @@ from higgsdemo.model import (
     merge_sections,
     sections_of,
 )
+from higgsdemo.model.result import MOST_MESSAGE, MOST_TRACEBACK
+from higgsdemo.sinks import unpack
+from higgsdemo.sinks.parcel import pack
 
 QUICK = settings(max_examples=60, deadline=None)
 AXES = (Axis(3, 0.0, 3.0, "m4l", "GeV"), Axis(2, -1.0, 1.0, "y", ""))
@@ -241,6 +244,24 @@ def test_newer_schema_is_named() -> None:
 
 
 # -- failures -------------------------------------------------------------------------------------
+
+
+def test_a_million_log_lines_are_no_message_and_their_end_is_kept() -> None:
+    lines = "\n".join(f"line {number}" for number in range(1_000_000))
+    failure = Failure("0" * 16, Cause.BUG, lines, lines)
+    for text, most in ((failure.message, MOST_MESSAGE), (failure.traceback, MOST_TRACEBACK)):
+        assert text is not None
+        assert len(text) <= most
+        assert text.startswith("line 0\nline 1\n")
+        assert text.endswith("\nline 999999")
+        assert "left out" in text
+    again = Failure.from_json(json.loads(json.dumps(failure.to_json())))
+    assert again == failure  # and it is not cut anew
+    name, payload = pack(failure, "run")
+    assert len(payload) < 300_000
+    assert unpack(name, payload).document == failure.to_json()
+    short = Failure("0" * 16, Cause.BUG, "x" * MOST_MESSAGE)
+    assert short.message == "x" * MOST_MESSAGE
 
 
 @pytest.mark.parametrize("cause", Cause)

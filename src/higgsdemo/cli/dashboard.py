@@ -100,8 +100,9 @@ def dashboard(
         one.close()  # a wrong word is told now, not on the page
     origins = frozenset(access.origin(one) for one in allow_origin or [])
     listening, found = access.listen(host, port)
-    if port and found != port:
-        out.print(f"port {port} is in use: took {found}")
+    asked = access.FIRST_PORT if port is None else port
+    if asked and found != asked:
+        out.print(f"port {asked} is in use: took {found}")
     word = None if access.is_loopback(host) else access.token()
     ways = access.Ways(host, found, word)
     manifest = made.manifest()

@@ -79,7 +79,7 @@ class Intake:
         self._ledger = ledger
         self._inspector = inspector
         self._again = again
-        self._cursor_key = f"cursor of {url}"
+        self._cursor_key, self._emptied_key = f"cursor of {url}", f"emptied of {url}"
         with ledger.change() as db:
             db.execute(_TABLE)
         self._results = {result_name(task, digest) for task, digest in ledger.digests()}
@@ -89,7 +89,7 @@ class Intake:
     def beside(self, url: str) -> Intake:
         """Return the intake of another sink of the run: what came over one, both know."""
         other = copy.copy(self)
-        other._cursor_key = f"cursor of {url}"
+        other._cursor_key, other._emptied_key = f"cursor of {url}", f"emptied of {url}"
         return other
 
     @property
@@ -129,6 +129,12 @@ class Intake:
             if page.cursor or page.emptied:
                 db.execute(
                     "INSERT OR REPLACE INTO meta VALUES (?, ?)", (self._cursor_key, page.cursor)
+                )
+            if page.emptied:
+                db.execute(
+                    "INSERT INTO meta VALUES (?, 1)"
+                    " ON CONFLICT (key) DO UPDATE SET value = value + 1",
+                    (self._emptied_key,),
                 )
         self._results.update(taking.results)
         self._others.update(taking.others)

@@ -85,6 +85,42 @@ def first_start(ledger: Ledger) -> float | None:
     return float(rows[0][0]) if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What came over the sinks of a run and is no part of it.
+
+    `documents` were refused, `examples` are some of them, "name: why"; `emptied` is how often a
+    sink was found without what it had held.
+    """
+
+    documents: int = 0
+    examples: tuple[str, ...] = ()
+    emptied: int = 0
+
+
+def refusals(ledger: Ledger, most: int) -> Refusals:
+    """Return what collectors of the run have refused, whoever they were."""
+    emptied = ledger.ask("SELECT coalesce(sum(value), 0) FROM meta WHERE key LIKE 'emptied of %'")
+    if not ledger.ask("SELECT 1 FROM sqlite_master WHERE name = 'arrivals'"):
+        return Refusals()  # nobody has collected yet
+    named = ledger.ask(
+        "SELECT name, refused FROM arrivals WHERE refused IS NOT NULL ORDER BY at LIMIT ?", most
+    )
+    count = len(named)
+    if count == most:
+        count = ledger.ask("SELECT count(*) FROM arrivals WHERE refused IS NOT NULL")[0][0]
+    examples = tuple(f"{name}: {why}" for name, why in named)
+    return Refusals(count, examples, int(emptied[0][0]))
+
+
+def last_end(ledger: Ledger) -> float | None:
+    """Return when the newest of the attempts that ended was seen to, s since 1970."""
+    rows = ledger.ask(
+        "SELECT ended FROM attempts WHERE ended IS NOT NULL ORDER BY number DESC LIMIT 1"
+    )
+    return float(rows[0][0]) if rows else None
+
+
 def alarms_after(ledger: Ledger, number: int, most: int) -> list[tuple[int, str]]:
     """Return (number, text) of the alarms after the one with this number, at most so many."""
     rows = ledger.ask(

@@ -137,6 +137,8 @@ class Monitor:
             fit=self._history.latest,
             history=self._history.moments,
             demo=totals.demo,
+            last=max(self._received, state.last_end or 0.0) or None,
+            refusals=state.refusals,
         )
 
     def _normalise(self, totals: Totals) -> Normalised:

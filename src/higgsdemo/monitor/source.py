@@ -22,6 +22,7 @@ from higgsdemo.ledger import (
 
 MOST_PROBLEMS = 50  # kinds of failures shown; a run of many thousand tasks may have as many
 MOST_ALARMS = 100
+MOST_REFUSALS = 20
 
 Take = Callable[[float, Tally], None]  # when a result was received (s), what it gives
 
@@ -37,6 +38,8 @@ class State:
     alarms: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()  # sample and file of bad files
     started: float | None = None  # when the first attempt began, s since 1970
+    last_end: float | None = None  # when the newest attempt ended
+    refusals: news.Refusals = field(default_factory=news.Refusals)
 
 
 class Source(Protocol):
@@ -129,6 +132,8 @@ class LedgerSource:
             alarms=self._alarms(ledger, before.alarms),
             skipped=skipped,
             started=news.first_start(ledger) if before.started is None else before.started,
+            last_end=news.last_end(ledger),
+            refusals=news.refusals(ledger, MOST_REFUSALS),
         )
 
     def _alarms(self, ledger: Ledger, known: tuple[str, ...]) -> tuple[str, ...]:

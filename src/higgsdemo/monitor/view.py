@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from higgsdemo.inference import Fit, Normalised
 from higgsdemo.ledger import Counts, Problem
+from higgsdemo.ledger.news import Refusals
 from higgsdemo.model import Group, Totals
 
 VIEW_SCHEMA = 1
@@ -77,7 +78,8 @@ class View:
     `revision` grows when anything but `at` and `rates` has changed. `totals` are shared with what
     comes later: not to be changed. `places` counts running tasks per cluster or host; `problems`
     groups the failed tasks, most frequent first; `history` may still grow at its old end while
-    past moments are worked out.
+    past moments are worked out. `last` is when the last result was received, or the last attempt
+    seen to end; `refusals` is what came over sinks and is no part of the run.
     """
 
     run_id: str
@@ -95,6 +97,8 @@ class View:
     fit: Fit | None
     history: tuple[Moment, ...]
     demo: bool
+    last: float | None = None
+    refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def complete(self) -> bool:
@@ -130,12 +134,21 @@ class View:
             "rates": asdict(self.rates),
             "places": dict(self.places),
             "samples": {one.name: _sample(one) for one in self.samples},
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [_problem(one) for one in self.problems],
             "alarms": list(self.alarms),
+            "refused": self.refusals.documents,
+            "emptied": self.refusals.emptied,
             "significance": None
             if latest is None
             else {"expected": latest.expected, "observed": latest.observed, "at": latest.at},
         }
+
+
+def _problem(one: Problem) -> dict[str, Any]:
+    """Return a group of failures without its traceback: this is said again and again."""
+    document = asdict(one)
+    del document["traceback"]
+    return document
 
 
 def _sample(one: SampleView) -> dict[str, Any]:

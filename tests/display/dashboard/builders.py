@@ -74,11 +74,15 @@ def results(tasks: tuple[Task, ...], samples: tuple[Sample, ...] = SAMPLES) -> d
 
 
 def make_run(
-    folder: Path, name: str = "higgs", samples: tuple[Sample, ...] = SAMPLES, **record: object
+    folder: Path,
+    name: str = "higgs",
+    samples: tuple[Sample, ...] = SAMPLES,
+    title: str = "",
+    **record: object,
 ) -> RunDirectory:
-    return create_run(
-        folder, name, record=record, samples=samples, tasks=tasks_of(samples)
-    )  # fmt: skip
+    if title:
+        record["samples"] = {"title": title}
+    return create_run(folder, name, record=record, samples=samples, tasks=tasks_of(samples))
 
 
 def deliver(run: RunDirectory, *wanted: str) -> None:
@@ -117,10 +121,11 @@ def dashboard(
     *words: object,
     environment: Mapping[str, str] | None = None,
     named: bool = True,
+    port: bool = True,
 ) -> Iterator[Served]:
     """Start `higgsdemo dashboard` and wait for the address it prints."""
     which = [run.path] if named else []
-    more = [] if "--port" in words else ["--port", "0"]
+    more = [] if "--port" in words or not port else ["--port", "0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "higgsdemo", "dashboard", *which, "--no-open", *more,
          *map(str, words)],

@@ -194,7 +194,7 @@ def test_it_comes_back_after_kill_9(tmp_path: Path, tab: Open) -> None:
 
 def test_hostile_names_are_text(tmp_path: Path, tab: Open) -> None:
     evil = Sample(HOSTILE, "zz", (), year=2012, cross_section_pb=1.0, generated_events=4000)
-    run = make_run(tmp_path, samples=(*SAMPLES[:3], evil), samples_title=HOSTILE)
+    run = make_run(tmp_path, samples=(*SAMPLES[:3], evil), title=HOSTILE)
     deliver(run, "DoubleMu", "Higgs")
     with run.ledger() as ledger:
         for task in tasks_of((evil,)):
@@ -205,6 +205,7 @@ def test_hostile_names_are_text(tmp_path: Path, tab: Open) -> None:
     with dashboard(run) as one:
         page = tab()
         page.go(one.url)
+        assert HOSTILE in page.text("#title")
         assert HOSTILE in page.text("#samples")
         assert HOSTILE.partition("/")[0] in page.text("#places")
         assert f"{HOSTILE}\ufffd[2J\ufffd" in page.text("#problems")

@@ -2,56 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tornado.websocket import websocket_connect
 
+from higgsdemo.errors import Cause
 from higgsdemo.ledger import RunDirectory
-from higgsdemo.model import Task
+from higgsdemo.model import Failure, Task
 from higgsdemo.sinks import Patience, open_sink
-from tests.display.dashboard.builders import Served, dashboard, deliver, make_run, results
+from tests.display.dashboard.builders import SAMPLES, Served, dashboard, deliver, make_run, results
+from tests.display.dashboard.looking import WAIT_S, Sections, done, look, says
 from tests.services.fixtures import or_skip
 from tests.services.redis import redis_server
 from tests.sinks.conftest import use_redis
-
-Sections = dict[str, Any]
-WAIT_S = 90
-
-
-def look(one: Served, until: Callable[[Sections], bool], query: str = "") -> Sections:
-    """Look on, as a browser does, until the page says something."""
-
-    async def wait() -> Sections:
-        address = one.url.replace("http", "ws", 1) + "live" + query
-        socket = await websocket_connect(address)
-        seen: Sections = {}
-        try:
-            async with asyncio.timeout(WAIT_S):
-                while not until(seen):
-                    text = await socket.read_message()
-                    assert text is not None, "the dashboard closed the socket"
-                    seen |= json.loads(text)["sections"]
-        except TimeoutError:
-            raise AssertionError(f"not in {WAIT_S} s: {seen.get('following')}") from None
-        finally:
-            socket.close()
-            while await socket.read_message() is not None:
-                pass  # until it is closed at both ends
-        return seen
-
-    return asyncio.run(wait())
-
-
-def done(count: int) -> Callable[[Sections], bool]:
-    return lambda seen: seen.get("overview", {}).get("done") == count
-
-
-def says(word: str) -> Callable[[Sections], bool]:
-    return lambda seen: word in seen.get("following", {}).get("text", "")
 
 
 def push(url: str, run: RunDirectory, tasks: tuple[Task, ...]) -> None:
@@ -82,6 +48,30 @@ def test_one_reader_and_who_takes_over(tmp_path: Path, monkeypatch: pytest.Monke
     with run.ledger() as ledger:
         made = results(tasks)
         assert dict(ledger.digests()) == {task.id: made[task.id].digest for task in tasks}
+
+
+@pytest.mark.slow
+def test_what_is_no_part_of_the_run_is_named_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path)
+    tasks = run.manifest().tasks
+    another = make_run(tmp_path, "another", samples=SAMPLES[:1])
+    with or_skip(redis_server(tmp_path)) as server:
+        url = use_redis(server, monkeypatch)
+        with open_sink(url) as sink:
+            task = another.manifest().tasks[0]
+            sink.deliver(replace(results((task,))[task.id], version="2"), run.id)
+            sink.deliver(Failure("0" * 16, Cause.BUG, "of no task of this run"), run.id)
+        push(url, run, tasks[1:])
+        for _ in range(2):  # killed, and another one, which reads nothing anew
+            with dashboard(run, "--sink", url) as one:
+                seen = look(one, done(len(tasks) - 1))["overview"]
+                assert len(seen["refused"]) == 2
+                assert seen["refused_more"] == 0
+                assert "this run has no task '0000000000000000'" in " ".join(seen["refused"])
+                assert "version '2'" in " ".join(seen["refused"])
+                one.kill()
 
 
 def test_a_sink_that_is_away_is_said(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
+import dataclasses
 from pathlib import Path
 
 from higgsdemo.display.dashboard import sections
 from higgsdemo.errors import Cause
+from higgsdemo.ledger import Problem
 from higgsdemo.model import Failure
 from higgsdemo.monitor import Monitor, View
 from tests.display.dashboard.builders import deliver, make_run
@@ -54,5 +56,24 @@ def test_failures_and_where_it_runs(tmp_path: Path) -> None:
     view = half(tmp_path)
     (group,) = sections.problems(view)["groups"]
     assert (group["cause"], group["message"]) == ("bad-input", "cut\ufffd[2Joff")
-    assert sections.problem(view, 1) is None
+    shown = sections.problem(view, group["name"])
+    assert shown is not None
+    assert shown["message"] == group["message"]
+    assert sections.problem(view, "0" * 16) is None
+
+
+def test_a_click_opens_the_failures_it_was_made_on(tmp_path: Path) -> None:
+    """Also when others, more frequent, have come before them meanwhile."""
+    view = half(tmp_path)
+    (group,) = sections.problems(view)["groups"]
+    more = Problem("bug", "another one", 99, "x", None)
+    later = dataclasses.replace(view, problems=(more, *view.problems))
+    shown = sections.problem(later, group["name"])
+    assert shown is not None
+    assert shown["cause"] == "bad-input"
+    assert len({one["name"] for one in sections.problems(later)["groups"]}) == 2
+
+
+def test_where_it_runs(tmp_path: Path) -> None:
+    view = half(tmp_path)
     assert sections.throughput(view)["places"] == [["cluster", 1]]

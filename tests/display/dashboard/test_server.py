@@ -1,6 +1,10 @@
 """The web server as a process of its own: who gets in, what it answers, what it never does."""
 
+import asyncio
+import contextlib
 import csv
+import dataclasses
+import datetime
 import http.client
 import io
 import json
@@ -14,11 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.websocket import websocket_connect
 
+from higgsdemo.display.dashboard import access, server
+from higgsdemo.display.dashboard.server import Dashboard, Door
 from higgsdemo.errors import Cause
 from higgsdemo.ledger import RunDirectory
 from higgsdemo.model import Failure
+from higgsdemo.monitor import Monitor
 from tests.display.dashboard.builders import SAMPLES, Served, dashboard, deliver, make_run, tasks_of
+from tests.display.dashboard.looking import look
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e"
 
@@ -163,10 +172,11 @@ def test_the_real_error_as_text(served: Served) -> None:
     assert attempt["traceback"].startswith("Traceback\nTraceback")
     assert "more characters" in attempt["traceback"]
     assert len(attempt["traceback"]) < 60_000
-    problem = document(served, "/api/problem/0")
+    (group,) = look(served, lambda seen: "problems" in seen)["problems"]["groups"]
+    problem = document(served, f"/api/problem/{group['name']}")
     assert (problem["cause"], problem["tasks"]) == ("bug", 1)
     assert problem["message"] == attempt["message"]
-    assert ask(served, "/api/problem/7")[0] == 404
+    assert ask(served, "/api/problem/0123456789abcdef")[0] == 404
 
 
 def test_downloads(served: Served, run: RunDirectory) -> None:
@@ -187,8 +197,8 @@ def test_downloads(served: Served, run: RunDirectory) -> None:
 
 
 def test_figures_have_no_code_in_them(served: Served) -> None:
-    for look in ("", "?dark=1&log=1&stage=1"):
-        items = document(served, f"/figures{look}")
+    for chosen in ("", "?dark=1&log=1&stage=1"):
+        items = document(served, f"/figures{chosen}")
         assert [*items] == ["spectrum", "significance", "speed"]
         assert "CustomJS" not in json.dumps(items)
 
@@ -226,3 +236,51 @@ def test_it_ends_when_asked_to(run: RunDirectory, number: signal.Signals) -> Non
         assert one.process.wait(timeout=120) == 0
         with pytest.raises(urllib.error.URLError):
             urllib.request.urlopen(one.url)
+
+
+# -- the server in this process -----------------------------------------------------------------
+
+
+def in_process(run: RunDirectory, port: int = 0) -> Dashboard:
+    return Dashboard(run, run.manifest(), Door("127.0.0.1", port))
+
+
+def test_a_page_of_a_run_that_has_ended_hears_that_the_server_is_there(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its browser hangs up when it hears nothing, and sees no pings."""
+    monkeypatch.setattr(server, "BEAT_S", 0.2)
+    listening, port = access.listen("127.0.0.1", 0)
+
+    async def listen() -> int:
+        serving = asyncio.create_task(in_process(run, port).serve(listening))
+        socket = await websocket_connect(f"ws://127.0.0.1:{port}/live")
+        beats = 0
+        async with asyncio.timeout(30):
+            while beats < 3:
+                beats += "beat" in json.loads(str(await socket.read_message()))
+        socket.close()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        return beats
+
+    assert asyncio.run(listen()) == 3
+
+
+def test_a_run_that_has_ended_costs_no_more(tmp_path: Path) -> None:
+    began = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
+    forecast = {"price": 24.0, "seconds": 86_400.0}
+    made = make_run(tmp_path, "dear", created=began.isoformat(), forecast=forecast)
+    deliver(made)
+    page = in_process(made)
+    with Monitor(made) as monitor:
+        view = monitor.refresh()
+    assert view.ended
+    costs = []
+    for later in (0.0, 86_400.0):
+        page._coming = dataclasses.replace(view, at=view.at + later)
+        page._take()
+        costs.append(page.feed.extra["cost"])
+    assert costs[0] == costs[1]
+    assert costs[0]["so_far"] == costs[0]["forecast"] == pytest.approx(48.0, rel=0.01)

@@ -18,7 +18,7 @@ from higgsdemo.clusters import Cluster, Patience
 from higgsdemo.executors.kubernetes.state import ClusterState
 from higgsdemo.ledger import closing_check, open_run
 from tests.executors.kubernetes.pods import Workers
-from tests.kubernetes.client import write_kubeconfig
+from tests.kubernetes.client import wait_for, write_kubeconfig
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.stages import Stages
 from tests.ledger.builders import check_accounting
@@ -184,6 +184,34 @@ def test_the_tasks_of_a_lost_cluster_go_to_the_others(
         status, out, err = end(process)
     assert status == 0, err
     assert "cluster two is given up" in err or "two" not in out
+    check(tmp_path)
+    for cluster in opened.values():
+        cluster.close()
+
+
+def test_a_node_that_is_deleted_for_good(
+    clusters: dict[str, ControlPlane], submitting: list[str], sink: str, tmp_path: Path
+) -> None:
+    """With its pods midway: they never end, Kubernetes clears them away, and others do the work."""
+    status, _, err = end(start(tmp_path, *submitting))
+    assert status == 0, err
+    client = clusters["one"].client
+
+    def midway() -> list[str]:
+        return [
+            pod["metadata"]["name"]
+            for pod in client.items("/api/v1/namespaces/higgsdemo/pods")
+            if (pod["spec"].get("nodeName"), pod["status"]["phase"]) == ("kwok-0000", "Running")
+        ]
+
+    wait_for(midway, "pods on the node")
+    client.delete("/api/v1/nodes/kwok-0000")
+    lost = midway()
+    assert lost
+    opened = {name: Cluster.open(name, patience=QUICK) for name in clusters}
+    with Workers(opened, "higgsdemo", "demo", sink, bad_input=[3]):
+        status, out, err = end(start(tmp_path, "watch", "demo"))
+    assert status == 0, err
     check(tmp_path)
     for cluster in opened.values():
         cluster.close()

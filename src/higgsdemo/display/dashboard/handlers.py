@@ -54,7 +54,7 @@ def routes(dashboard: Dashboard) -> list[tuple[str, Any, dict[str, Any]]]:
         (r"/live", Live, this),
         (r"/api/tasks", Tasks, this),
         (r"/api/task/([0-9a-f]{16})", OneTask, this),
-        (r"/api/problem/([0-9]{1,6})", OneProblem, this),
+        (r"/api/problem/([0-9a-f]{16})", OneProblem, this),
         (r"/download/plot\.(png|pdf|svg)", Plot, this),
         (r"/download/(yields\.json|yields\.csv|run\.json)", Document, this),
     ]
@@ -209,6 +209,12 @@ class Live(WebSocketHandler, Guarded):
         """Forget the browser."""
         self.dashboard.sockets.discard(self)
 
+    def beat(self) -> None:
+        """Show that we are there."""
+        if not self._sending:
+            self._sending = True
+            self._task = asyncio.ensure_future(self._send('{"beat":1}'))
+
     def push(self) -> None:
         """Send what is new; to a slow browser not before it has taken what came last."""
         if self._sending:
@@ -280,10 +286,10 @@ class OneTask(Guarded):
 class OneProblem(Guarded):
     """Failures that look alike, with all their words."""
 
-    def get(self, number: str) -> None:
+    def get(self, name: str) -> None:
         """Answer with it."""
         view = self.dashboard.feed.view
-        found = None if view is None else sections.problem(view, int(number))
+        found = None if view is None else sections.problem(view, name)
         if found is None:
             raise HTTPError(404)
         self.say(found)

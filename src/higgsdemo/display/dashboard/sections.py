@@ -7,12 +7,14 @@ nothing steers a terminal or turns the direction of writing; the page shows it a
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any
 
 from higgsdemo.display import words
 from higgsdemo.display.captions import completeness_text
 from higgsdemo.display.dashboard.selection import group_label
 from higgsdemo.inference import Fit, Normalised, yields
+from higgsdemo.ledger import Problem
 from higgsdemo.monitor import SampleView, View
 from higgsdemo.monitor.gathering import Standing
 
@@ -23,6 +25,7 @@ SHOWN_TRACEBACK = 50_000
 SHOWN_PROBLEMS = 50
 SHOWN_PLACES = 40
 SHOWN_NAMES = 200  # of skipped files
+SHOWN_REFUSAL = 300
 
 
 def plain(text: object, most: int = 500) -> str:
@@ -35,7 +38,9 @@ def plain(text: object, most: int = 500) -> str:
 
 def standing(said: Standing) -> Section:
     """Return how the run is followed."""
-    return {**dataclasses.asdict(said), "text": plain(said.text), "refusal": plain(said.refusal)}
+    silent = {plain(url): plain(why) for url, why in said.silent.items()}
+    return {**dataclasses.asdict(said), "text": plain(said.text), "silent": silent,
+            "refusal": plain(said.refusal)}  # fmt: skip
 
 
 def readable(text: str) -> str:
@@ -67,6 +72,9 @@ def overview(view: View) -> Section:
         "window": _window(view.normalised),
         "fit": _fit(view.fit),
         "alarms": [plain(alarm) for alarm in view.alarms],
+        "refused": [plain(one, SHOWN_REFUSAL) for one in view.refusals.examples],
+        "refused_more": view.refusals.documents - len(view.refusals.examples),
+        "emptied": view.refusals.emptied,
     }
 
 
@@ -178,23 +186,28 @@ def problems(view: View) -> Section:
     return {
         "groups": [
             {
-                "number": number,
+                "name": problem_name(one),
                 "cause": plain(one.cause),
                 "message": plain(one.message, 300),
                 "tasks": one.tasks,
                 "example": plain(one.example),
             }
-            for number, one in enumerate(view.problems[:SHOWN_PROBLEMS])
+            for one in view.problems[:SHOWN_PROBLEMS]
         ],
         "more": max(0, len(view.problems) - SHOWN_PROBLEMS),
     }
 
 
-def problem(view: View, number: int) -> Section | None:
-    """Return one group of failures with all its words; None if there is none of this number."""
-    if not 0 <= number < len(view.problems):
+def problem_name(one: Problem) -> str:
+    """Return a name that a group of failures keeps while others come before it."""
+    return hashlib.sha256(f"{one.cause}\0{one.message}".encode(errors="replace")).hexdigest()[:16]
+
+
+def problem(view: View, name: str) -> Section | None:
+    """Return one group of failures with all its words; None if there is none of this name."""
+    one = next((one for one in view.problems if problem_name(one) == name), None)
+    if one is None:
         return None
-    one = view.problems[number]
     return {
         "cause": plain(one.cause),
         "message": plain(one.message, SHOWN_MESSAGE),

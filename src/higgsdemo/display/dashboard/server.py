@@ -26,7 +26,8 @@ from higgsdemo.ledger import Manifest, RunDirectory
 from higgsdemo.monitor import Monitor, View
 from higgsdemo.monitor.gathering import OpenSinks, Standing
 
-PING_S = 20  # a dead tunnel is noticed
+PING_S = 20  # a dead tunnel is noticed, here
+BEAT_S = 20  # and there: pages do not see pings, and of a run that has ended there is no news
 APART_S = 0.1  # between two messages to a browser, at least
 
 
@@ -81,9 +82,11 @@ class Dashboard:
         server = HTTPServer(self._application(), max_body_size=64 * 1024, no_keep_alive=False)
         server.add_sockets([listening])
         self._follower.start()
+        beating = asyncio.ensure_future(self._beat())
         try:
             await stop.wait()
         finally:
+            beating.cancel()
             for viewer in list(self.sockets):
                 viewer.close(1001, "the server ends")
             server.stop()
@@ -139,7 +142,8 @@ class Dashboard:
             "variables": list(view.totals.variables) or [view.normalised.variable],
         }
         if self._price is not None:
-            cost = self._price.to_json(view.at, view.rates.left_s, ended=view.ended)
+            until = view.last if view.ended and view.last is not None else view.at
+            cost = self._price.to_json(until, view.rates.left_s, ended=view.ended)
             self.feed.extra["cost"] = cost
         self._tell_soon()
 
@@ -147,6 +151,12 @@ class Dashboard:
         if not self._told and self._loop is not None:
             self._told = True
             self._loop.call_later(APART_S, self._tell)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            for viewer in list(self.sockets):
+                viewer.beat()
 
     def _tell(self) -> None:
         self._told = False

@@ -11,8 +11,8 @@ export function link(state) {
 }
 
 export function following(it) {
-  const more = [it.refused ? `${count(it.refused)} refused` : "", it.emptied ? `came back empty ${it.emptied}×` : ""];
-  set("follow", [it.text, ...more.filter(Boolean)].join(" · "));
+  const silent = Object.entries(it.silent).map(([url, why]) => `${url}: ${why}`);
+  set("follow", [it.text, ...silent].join(" · "));
   $("follow").dataset.state = it.state;
 }
 
@@ -58,8 +58,12 @@ export function overview(it) {
   window125(it.window);
   fit(it.fit);
   const alarms = $("alarms");
-  alarms.hidden = !it.alarms.length;
-  alarms.replaceChildren(...it.alarms.map((text) => make("li", `Alarm: ${text}`)));
+  const said = it.alarms.map((text) => `Alarm: ${text}`);
+  if (it.emptied) said.push(`A sink came back without what it held (${count(it.emptied)}×): what nobody had collected is lost`);
+  said.push(...it.refused.map((text) => `Refused, not part of this run: ${text}`));
+  if (it.refused_more) said.push(`and ${count(it.refused_more)} more documents refused`);
+  alarms.hidden = !said.length;
+  alarms.replaceChildren(...said.map((text) => make("li", text)));
 }
 
 // "1.4 + 6.9 fb⁻¹": a unit that is the same is said once.
@@ -167,14 +171,14 @@ export function problems(it) {
     line.type = "button";
     line.append(make("b", one.cause, "cause"), make("span", `${count(one.tasks)} task${one.tasks === 1 ? "" : "s"}`, "n"),
       make("span", one.message, "message"), make("span", `e.g. ${one.example}`, "example"));
-    line.onclick = () => problem(one.number);
+    line.onclick = () => problem(one.name);
     return line;
   }));
   if (it.more) box.append(make("p", `and ${count(it.more)} more kinds`));
 }
 
-async function problem(number) {
-  const answer = await fetch(`api/problem/${number}`);
+async function problem(name) {
+  const answer = await fetch(`api/problem/${name}`);
   if (!answer.ok) return;
   const it = await answer.json();
   const parts = [make("p", `${count(it.tasks)} task${it.tasks === 1 ? "" : "s"}, for example ${it.example}`), make("pre", it.message)];
