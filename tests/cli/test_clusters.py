@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from higgsdemo.clusters.providers.gke import ENDPOINT
+from tests.cli.terminal import in_terminal
 from tests.clusters.providers.conftest import kind_home  # noqa: F401 - a fixture
 from tests.services.gke import STATUS, GkeService, gke_service
 
@@ -94,6 +95,19 @@ def test_deleting_asks_where_somebody_can_be_asked(
     assert said.status == 2
     assert "1 clusters would be deleted: kubecon-demo-1" in said.err
     assert service.deleted == []
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_deleting_asks_in_a_terminal(service: GkeService, mapping: Path, answer: str) -> None:
+    service.put(PARENT, "kubecon-demo-1")
+    status, seen = in_terminal(answer, "clusters-delete", "--dataset-mapping", mapping)
+    assert "this deletes 1 clusters: kubecon-demo-1" in seen
+    assert "delete them? [y/N]:" in seen
+    if answer == "y":
+        assert (status, service.deleted) == (0, ["kubecon-demo-1"]), seen
+    else:
+        assert (status, service.deleted) == (1, []), seen
+        assert "nothing was deleted" in seen
 
 
 def test_orphans_are_shown_and_deleted_on_request(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.terminal import in_terminal
 from tests.clusters.conftest import scripted
 from tests.clusters.scripted_api import Reply, ScriptedApi, kubeconfig, refused
 from tests.kubernetes.control_plane import ControlPlane
@@ -25,7 +26,7 @@ def contexts(folder: Path, **servers: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", ["prepare", "cleanup"])
+@pytest.mark.parametrize("command", ["prepare", "cleanup --yes"])
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -47,7 +48,7 @@ def test_wrong_words(
     (tmp_path / "m.json").write_text('[{"datasets": []}]')
     told = [str(tmp_path / word) if word.endswith(".json") else word for word in words]
     given = [] if "--kubeconfig" in words else ["--kubeconfig", made]
-    done = higgsdemo(command, *told, *given)
+    done = higgsdemo(*command.split(), *told, *given)
     assert done.status == 2
     assert said in done.err
     if "tow" in said:
@@ -79,10 +80,56 @@ def test_a_cluster_that_does_not_answer_is_told_in_seconds(
 ) -> None:
     scripted.say(*[Reply(silent_s=60)] * 9)
     made = contexts(tmp_path, silent=scripted.url)
-    done = higgsdemo("cleanup", "--cluster", "silent", "--patience", "1", "--kubeconfig", made)
+    words = ("--cluster", "silent", "--patience", "1", "--kubeconfig", made)
+    done = higgsdemo("cleanup", *words, "--yes")
     assert done.status == 1
     assert "cluster 'silent' cannot be reached" in done.err
     assert "no answer within 1 s" in done.err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [((), "all runs would"), (("--all",), "all runs and what prepare made would")],
+)
+def test_not_all_runs_are_removed_where_nobody_can_be_asked(
+    higgsdemo: Higgsdemo,
+    tmp_path: Path,
+    scripted: ScriptedApi,
+    more: tuple[str, ...],
+    said: str,
+) -> None:
+    """In a pipe, all of them went unasked."""
+    words = ("cleanup", "--cluster", "one", "--kubeconfig", contexts(tmp_path, one=scripted.url))
+    done = higgsdemo(*words, *more)
+    assert done.status == 2
+    assert f"{said} be removed in namespace higgsdemo of one" in done.err
+    assert "--yes" in done.err
+    assert scripted.asked == []
+
+
+@pytest.mark.parametrize("more", [("--run", "r"), ("--yes",), ("--dry-run",)])
+def test_what_need_not_be_asked(
+    higgsdemo: Higgsdemo, tmp_path: Path, scripted: ScriptedApi, more: tuple[str, ...]
+) -> None:
+    words = ("cleanup", "--cluster", "one", "--kubeconfig", contexts(tmp_path, one=scripted.url))
+    done = higgsdemo(*words, *more)
+    assert done.status == 0, done.err
+    assert scripted.asked
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_in_a_terminal_it_is_asked_first(
+    tmp_path: Path, scripted: ScriptedApi, answer: str
+) -> None:
+    made = contexts(tmp_path, one=scripted.url)
+    status, seen = in_terminal(answer, "cleanup", "--cluster", "one", "--kubeconfig", made)
+    assert "this removes all runs in namespace higgsdemo of one" in seen
+    assert "remove them? [y/N]:" in seen
+    if answer == "y":
+        assert (status, "removed nothing" in seen) == (0, True), seen
+    else:
+        assert (status, "nothing was removed" in seen) == (1, True), seen
+    assert bool(scripted.asked) == (answer == "y")
 
 
 def test_expired_credentials(higgsdemo: Higgsdemo, tmp_path: Path, scripted: ScriptedApi) -> None:

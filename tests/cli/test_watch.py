@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from higgsdemo.executors.kubernetes.settings import KEY, PodSettings
 from higgsdemo.ledger import RunDirectory
+from higgsdemo.ledger.placements import JobState, NewJob, Placements
 from higgsdemo.sinks import open_sink
+from tests.cli.test_prepare import contexts
 from tests.ledger.builders import make_tasks, result_of
 from tests.monitor.builders import new_run
 from tests.monitor.test_metrics import scraped
@@ -49,6 +52,30 @@ def finished(folder: Path, name: str = "r") -> RunDirectory:
         for task in TASKS:
             ledger.deliver(result_of(task))
     return run
+
+
+def in_clusters(folder: Path) -> RunDirectory:
+    """A run that was submitted to two clusters, of which none answers any more."""
+    (folder / "sink").mkdir()
+    settings = PodSettings(
+        image="worker:1", sinks=(f"file://{folder}/sink",), clusters=("north", "south")
+    )
+    run = new_run(folder / "runs", TASKS, executor="kubernetes", **{KEY: settings.to_json()})
+    with run.ledger() as ledger:
+        placements = Placements(ledger)
+        for cluster, mine in (("north", TASKS[::2]), ("south", TASKS[1::2])):
+            job = NewJob(cluster, mine[0].sample, [(task.id,) for task in mine], 10**9, 3)
+            placements.place([job], lambda sample, number: f"{sample}-{number}".lower())
+        for placed in placements.jobs():
+            placements.mark(placed.number, JobState.PLACED)
+    contexts(folder, **dict.fromkeys(settings.clusters, "http://127.0.0.1:9"))
+    return run
+
+
+def deliver(folder: Path, *numbers: int) -> None:
+    with open_sink(f"file://{folder}/sink") as sink:
+        for number in numbers:
+            sink.deliver(result_of(TASKS[number]), "r")
 
 
 def test_a_run_is_watched_to_its_end_in_a_pipe(tmp_path: Path, start: Start) -> None:
@@ -163,3 +190,81 @@ def test_figures_are_served_while_it_is_watched(tmp_path: Path, start: Start) ->
     watcher.send_signal(signal.SIGINT)
     watcher.communicate(timeout=100)
     assert watcher.returncode == 130
+
+
+def test_json_lines_are_the_same_wherever_a_run_is(tmp_path: Path, start: Start) -> None:
+    """They were of another form for runs in clusters, and the example of the help gave null."""
+    in_clusters(tmp_path)
+    watcher = start("r", "--json", "--every", "0.1", "--kubeconfig", "kubeconfig")
+    assert watcher.stdout is not None
+    first = json.loads(watcher.stdout.readline())
+    assert (first["planned"], first["done"]) == (6, 0)
+    deliver(tmp_path, *range(6))
+    out, err = watcher.communicate(timeout=120)
+    assert watcher.returncode == 0, err
+    for document in (first, *map(json.loads, out.splitlines())):
+        assert document["run"] == "r"
+        assert document["rates"]["events_per_s"] >= 0
+        assert document["clusters"].keys() == {"north", "south"}
+        assert document["clusters"]["north"]["jobs"] == {"total": 3, "succeeded": 0}
+    assert document["complete"]
+    assert document["rates"]["events_per_s"] > 0
+
+
+def test_who_looks_on_at_a_run_in_clusters_says_the_same(higgsdemo: Any, tmp_path: Path) -> None:
+    run = in_clusters(tmp_path)
+    with run.ledger() as ledger:
+        for task in TASKS:
+            ledger.deliver(result_of(task))
+    with run.driving():
+        said = higgsdemo("watch", "r", "--json", "--cluster", "north")
+    assert said.status == 0, said.err
+    documents = [json.loads(line) for line in said.out.splitlines()]
+    assert documents[-1]["complete"]
+    assert "rates" in documents[-1]
+    assert "clusters" not in documents[-1]
+    assert "looking on" in said.err
+    assert "all of it is shown here" in said.err
+
+
+def test_one_cluster_of_several(tmp_path: Path, start: Start) -> None:
+    in_clusters(tmp_path)
+    words = ("r", "--cluster", "south", "--kubeconfig", "kubeconfig")
+    in_pipe, line = start(*words), "{'pods': {'total': 0}, 'jobs': {'total': 3, 'succeeded': 0}}"
+    assert in_pipe.stdout is not None
+    assert in_pipe.stdout.readline().strip() == line
+    in_pipe.send_signal(signal.SIGINT)
+    in_pipe.communicate(timeout=100)
+    as_json = start(*words, "--json")
+    assert as_json.stdout is not None
+    assert json.loads(as_json.stdout.readline())["clusters"].keys() == {"south"}
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_cluster_that_the_run_is_not_in_gets_the_nearest_names(
+    higgsdemo: Any, tmp_path: Path, as_json: tuple[str, ...]
+) -> None:
+    in_clusters(tmp_path)
+    said = higgsdemo("watch", "r", "--cluster", "nord", *as_json)
+    assert (said.status, said.out) == (2, "")
+    assert "run r is not in a cluster 'nord'" in said.err
+    assert "did you mean: north" in said.err
+    assert "it is in: north, south" in said.err
+
+
+@pytest.mark.parametrize("more", [("--once",), ("--give-up", "north")])
+def test_a_cluster_of_which_nothing_can_be_shown(
+    higgsdemo: Any, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    in_clusters(tmp_path)
+    said = higgsdemo("watch", "r", "--cluster", "north", *more)
+    assert (said.status, said.out) == (2, "")
+    assert more[0].strip("-").replace("-", " ").split()[0] in said.err
+
+
+def test_a_run_that_is_in_no_cluster(higgsdemo: Any, tmp_path: Path) -> None:
+    new_run(tmp_path / "runs", TASKS)
+    said = higgsdemo("watch", "r", "--cluster", "north", "--once")
+    assert (said.status, said.out) == (2, "")
+    assert "run r has no clusters of which one could be shown" in said.err
+    assert "leave --cluster out" in said.err

@@ -7,6 +7,10 @@ import pytest
 
 from higgsdemo.clusters import Cluster
 from higgsdemo.clusters.checks import (
+    CLEANUP,
+    PREPARE,
+    SUBMIT,
+    WATCH,
     Demand,
     Need,
     QuotaRoom,
@@ -64,6 +68,13 @@ def test_each_verb_that_is_missing_is_named(cluster: Cluster, scripted: Scripted
         {"verb": "get", "group": "", "resource": "pods", "subresource": "log", "namespace": "ns"},
         {"verb": "list", "group": "", "resource": "nodes"},
     ]
+
+
+def test_nothing_is_asked_for_that_nobody_uses() -> None:
+    """Admins had to permit the reading of logs, which no command does."""
+    needs = {need.name: need.verbs for need in (*PREPARE, *SUBMIT, *WATCH, *CLEANUP)}
+    assert "pods/log" not in needs
+    assert needs["events"] == ("list",)
 
 
 def quota(hard: dict[str, str], used: dict[str, str] | None = None, **spec: Any) -> Reply:

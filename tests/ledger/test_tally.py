@@ -83,7 +83,7 @@ def test_nonsense_is_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("values", [[], [0, 255], [0, 256], [1, 2**40], [True, 3]])
 def test_whole_numbers_small_or_large(values: list[int]) -> None:
-    counts = whole_numbers(values)
+    counts = whole_numbers([values[:1], values[1:]])
     assert counts.tolist() == values
     assert counts.dtype == (np.uint8 if max(values, default=0) < 256 else np.int64)
 
@@ -106,4 +106,4 @@ def test_whole_numbers_small_or_large(values: list[int]) -> None:
 )
 def test_what_is_no_whole_number(values: list[int], error: type[Exception]) -> None:
     with pytest.raises(error):
-        whole_numbers(values)
+        whole_numbers([[1], values])

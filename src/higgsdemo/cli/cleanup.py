@@ -58,6 +58,7 @@ def cleanup(
 
     Found by its labels among all kinds of objects that a cluster has; removed, waited for, and
     looked for once more among all kinds. Results, which are in your sink and ledger, stay.
+    Without --run it asks first, and where nobody can be asked it wants --yes.
 
     [bold]Examples[/]
 
@@ -81,7 +82,7 @@ def cleanup(
         dry_run,
         60 * timeout,
     )
-    if run is None and not dry_run and not yes and sys.stdin.isatty():
+    if run is None and not dry_run and not yes:
         _ask(names, namespace, everything)
     came = everywhere(
         names, kubeconfig, patience, lambda one, tell, stop: clean_one(one, scope, tell, stop)
@@ -95,7 +96,13 @@ def cleanup(
 
 def _ask(names: Sequence[str], namespace: str, everything: bool) -> None:
     what = "all runs and what prepare made" if everything else "all runs"
-    err.print(f"this removes {what} in namespace {namespace} of {escape(', '.join(names))}")
+    where = f"in namespace {namespace} of {', '.join(names)}"
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{what} would be removed {where}",
+            hint="say --yes where nobody can be asked; or name one run: --run RUN",
+        )
+    err.print(f"this removes {what} {escape(where)}")
     if not typer.confirm("remove them?", err=True):
         raise HiggsdemoError("nothing was removed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -28,7 +29,8 @@ from higgsdemo.cli.parts.planning import (
     plan_samples,
     refuse_another,
 )
-from higgsdemo.cli.parts.storing import Storing, storage_options
+from higgsdemo.cli.parts.repeating import SHAPE, refuse_other_options, said
+from higgsdemo.cli.parts.storing import Storing, pod_storage_options
 from higgsdemo.cli.run import (
     Certified,
     EventsPerTask,
@@ -45,8 +47,9 @@ from higgsdemo.plan import EVENTS_PER_TASK
 
 
 @cluster_options
-@storage_options
+@pod_storage_options
 def submit(
+    context: typer.Context,
     samples: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,8 +93,8 @@ def submit(
     """Submit a run to clusters, all of them at once; they work on without this machine.
 
     Every cluster is checked before anything is made in any. Give the same command with the same
-    --run again and it makes what is missing, and changes nothing that is there. Follow the run
-    and collect its results with `watch`.
+    --run again and it makes what is missing, and changes nothing that is there; an option that
+    says something else than then is refused. Follow the run and collect its results with `watch`.
 
     [bold]Examples[/]
 
@@ -101,7 +104,6 @@ def submit(
     entries = read_mapping(dataset_mapping, prefix) if dataset_mapping else ()
     if placing.clusters and entries:
         entries = tuple(entry for entry in entries if entry.name in placing.clusters) or entries
-    chosen = contexts(placing, entries)
     given = given_words(samples, dataset_mapping, dataset_index, dataset_pattern)
     settings = make_settings(workflow, option, events_per_task, files_per_task, certified)
     policy = executors.Policy(
@@ -109,11 +111,22 @@ def submit(
         skip_bad_files=skip_bad_files,
         memory_bytes=memory_bytes(memory),
     )
-    if name and (runs / name / "run.json").is_file():
+    shape = {
+        "bucket": bucket,
+        "storage_type": placing.storage_type,
+        "filters": filters or [],
+        "limit": limit,
+        "events_per_task": events_per_task,
+        "files_per_task": files_per_task,
+    }
+    if name and not dry_run and (runs / name / "run.json").is_file():
         known = open_run(runs, name)
         refuse_another(known, given, settings)
+        named = placing.clusters or [entry.name for entry in entries]
+        refuse_other_options(known, placing, storage, policy, named, shape, said(context))
         submit_again(known, placing, storage, as_json=as_json)
         return
+    chosen = contexts(placing, entries)
     found, owners, notes = find_datasets(
         samples, entries, dataset_index, dataset_pattern, mapped=set(chosen)
     )
@@ -121,8 +134,10 @@ def submit(
 
     found = moved(catalog.filter_set(found, filters or [], limit), bucket, placing.storage_type)
     planned = plan_samples(found, settings)
-    beforehand.check(planned.tasks, storage.access(), None, only_tell=True)
-    record = describe(given, found, settings, policy, storage)
+    # What pods stage in is none of this machine's disk.
+    access = dataclasses.replace(storage.access(), stage_in=None)
+    beforehand.check(planned.tasks, access, None, only_tell=True)
+    record = {**describe(given, found, settings, policy, storage), SHAPE: shape}
     launch(
         Wanted(
             planned,

@@ -14,11 +14,13 @@ from higgsdemo.cli.parts.following import follow
 from higgsdemo.cli.parts.in_clusters import (
     Following,
     Reconciling,
+    check_cluster,
     follow_clusters,
     is_in_clusters,
 )
 from higgsdemo.cli.parts.metering import MetricsPort, metered, metered_run
 from higgsdemo.cli.parts.options import RUNS, AsJson, RunsFolder
+from higgsdemo.errors import UsageError
 from higgsdemo.ledger import COPY, RunDirectory
 from higgsdemo.monitor import Monitor, View, record_performance
 from higgsdemo.monitor.gathering import Gathering
@@ -41,7 +43,7 @@ Every = Annotated[
         min=0.05,
         metavar="SECONDS",
         help="How often it shows news.",
-        show_default="0.25 in a terminal, else 5",
+        show_default="0.25 in a terminal, else 5; 2 in clusters",
     ),
 ]
 Once = Annotated[bool, typer.Option("--once", help="Show how it is now, and end.")]
@@ -94,7 +96,9 @@ def watch(
     watching, not the run. Exit status 0 if the run is complete, 1 if tasks are missing.
 
     A run in clusters is followed there too: its results are collected, what is lost is placed
-    anew, and a line in a pipe is that of the 2019 demo, with pods and jobs.
+    anew. A line in a pipe is then that of the 2019 demo, with pods and jobs; --json says what it
+    says of any run, with `clusters` besides. While another process follows the run, this one looks
+    on: it knows no pods, and its lines are those of any run.
 
     [bold]Examples[/]
 
@@ -103,6 +107,15 @@ def watch(
       higgsdemo watch --json | jq .rates.events_per_s
     """
     made = find_run(runs, name, sinks or ())
+    if cluster is not None:
+        check_cluster(made, cluster)
+        if once:
+            raise UsageError(
+                "--once asks no cluster, so there is nothing of one to show",
+                hint="leave out --once, or --cluster",
+            )
+        if cluster in (give_up or ()):
+            raise UsageError(f"cluster {cluster} is to be given up, and to be shown")
     if is_in_clusters(made) and not once:
         following = Following(kubeconfig, sinks or (), cluster_patience, give_up or ())
         with metered_run(made, metrics_port):
@@ -140,7 +153,9 @@ def _watch_clusters(
 ) -> None:
     """Follow a run in clusters, or look on while another process does."""
     if made.driven is not True and (as_json or not out.is_terminal):
-        follow_clusters(made, following, only=only, as_json=as_json)
+        follow_clusters(
+            made, following, only=only, every_s=every, as_json=as_json, report=not as_json
+        )
         return
     with Reconciling(made, following, only) as driving, Monitor(made) as monitor:
         view = follow(

@@ -61,7 +61,6 @@ SUBMIT = (
 WATCH = (
     Need("jobs", ("get", "list", "watch"), "batch"),
     Need("pods", ("get", "list")),
-    Need("pods/log", ("get",)),
     Need("events", ("list",)),
 )
 CLEANUP = (

@@ -15,7 +15,10 @@ _PORTS = (80, 443, 1094, 1095)  # HTTP, HTTPS, XRootD and its HTTPS
 _USER = 65532  # as the pods of tasks: nobody in particular
 _REDIS_PORT = 6379
 _REDIS_USER = 999  # of the official image
-_METADATA_SERVICE = "169.254.169.254/32"  # of clouds: gives a node's own credentials away
+# The metadata services of clouds, which give a node's own credentials away: the address that all
+# have, and those of Amazon's and Google's documentation for IPv6.
+_METADATA_SERVICE = "169.254.169.254/32"
+_METADATA_SERVICES_6 = ("fd00:ec2::254/128", "fd20:ce::254/128")
 RESTRICTED: Mapping[str, Any] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -91,7 +94,8 @@ def network_policy(inside: str, ports: Iterable[int] = ()) -> Document:
     service of a cloud.
     """
     outside = {"ipBlock": {"cidr": "0.0.0.0/0", "except": [_METADATA_SERVICE]}}
-    everyone = [outside, {"ipBlock": {"cidr": "::/0"}}, {"namespaceSelector": {}}]
+    outside_6 = {"ipBlock": {"cidr": "::/0", "except": list(_METADATA_SERVICES_6)}}
+    everyone = [outside, outside_6, {"namespaceSelector": {}}]
     reached = sorted({*_PORTS, _REDIS_PORT, *ports})
     return {
         "apiVersion": "networking.k8s.io/v1",

@@ -26,8 +26,8 @@ class ClusterEntry:
 
     `name` is the context (by default ``kubecon-demo-`` and the place in the list), `datasets`
     are file indexes or patterns of them, each once. `flavor` is the machine type, `nodes` how
-    many; `dpath` is where stage-in data goes (empty: the default). `repeated` says which
-    datasets were listed again, and in which entry.
+    many; `dpath` is where the demo staged files in, which nothing here goes by. `repeated` says
+    which datasets were listed again, and in which entry.
     """
 
     name: str

@@ -99,7 +99,7 @@ class Wire:
         from kubernetes.client.rest import RESTClientObject
 
         login = load_login(self.context, self._kubeconfig)
-        login.connection_pool_maxsize = 4
+        login.connection_pool_maxsize = 8  # what submitting uses at once
         try:
             pool = RESTClientObject(login).pool_manager
         except (OSError, ValueError, HTTPError) as error:

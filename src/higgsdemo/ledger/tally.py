@@ -7,7 +7,7 @@ tallies of one shape are added as they are, array to array.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -107,7 +107,7 @@ class Tallies:
             document["task"],
             document["events"],
             shape,
-            whole_numbers(list(chain.from_iterable(values))),
+            whole_numbers(values),
             _passed(passed),
             document["sections_seen"],
             document["sections_used"],
@@ -147,17 +147,17 @@ class Tallies:
         return shape
 
 
-def whole_numbers(values: list[int]) -> npt.NDArray[np.uint8] | Counts:
-    """Return counts as an array, of bytes where all are small: the fastest of all ways.
+def whole_numbers(values: Sequence[list[int]]) -> npt.NDArray[np.uint8] | Counts:
+    """Return counts in a row as an array, of bytes where all are small: the fastest of all ways.
 
     TypeError or OverflowError if one is no integer of 64 bits; ValueError if one is negative, or
     all together are not exact in floating point.
     """
     try:
         # Bytes: none is negative, and so many that they add up to 2^53 fit nowhere.
-        return np.frombuffer(bytes(values), dtype=np.uint8)
+        return np.frombuffer(b"".join(map(bytearray, values)), dtype=np.uint8)
     except (ValueError, OverflowError):  # one is above 255, or negative
-        counts = np.frombuffer(array("q", values), dtype=np.int64)
+        counts = np.frombuffer(array("q", chain.from_iterable(values)), dtype=np.int64)
     if counts.min() < 0:
         raise ValueError("a histogram has negative counts")
     if counts.sum(dtype=np.float64) >= _EXACT:

@@ -14,6 +14,7 @@ EVERY_S = 5.0
 PAST = 60  # moments worked out of what happened before we looked
 MOST = 240  # moments kept; then every second one goes, and new ones come half as often
 SHARE = 0.5  # of the time, at most, is spent on fits
+SHARE_BUSY = 0.1  # while results come in: they go first
 
 
 class _Pending(NamedTuple):
@@ -55,8 +56,11 @@ class History:
         self._offered = max(at, self._offered)
         self._pending.append(_Pending(self._offered, done, events, normalised))
 
-    def work(self) -> bool:
-        """Fit one moment if there is one and it is time; return whether that was so."""
+    def work(self, *, busy: bool = False) -> bool:
+        """Fit one moment if there is one and it is time; return whether that was so.
+
+        `busy` says that there is other work, which should not wait for fits.
+        """
         began = self._clock()
         if not self._pending or began < self._rest_until:
             return False
@@ -74,5 +78,5 @@ class History:
             self._moments = self._moments[::-2][::-1]
             self._every_s *= 2
         ended = self._clock()
-        self._rest_until = ended + (ended - began) * (1 / SHARE - 1)
+        self._rest_until = ended + (ended - began) * (1 / (SHARE_BUSY if busy else SHARE) - 1)
         return True

@@ -73,7 +73,7 @@ class Monitor:
         if state is not None or self._view is None:
             self._state = state or self._state
             self._view = self._make(now)
-        if self._history.work():
+        if self._history.work(busy=state is not None):
             self._view = replace(
                 self._view,
                 revision=self._view.revision + 1,

@@ -25,6 +25,9 @@ def main() -> int:
     parser.add_argument("--no-floor", action="store_true", help="do not measure one Job alone")
     parser.add_argument("--no-loss", action="store_true", help="lose no cluster")
     parser.add_argument("--declare", action="store_true", help="say at once that it is lost")
+    parser.add_argument(
+        "--only-submit", action="store_true", help="measure what it takes to submit, and end"
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 if a goal is missed")
     chosen = parser.parse_args()
     if not chosen.archive.is_file():
@@ -38,7 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="higgsdemo-rehearsal-") as place:
         folder = Path(place)
         measured = None
-        if not chosen.no_floor:
+        if not (chosen.no_floor or chosen.only_submit):
             (folder / "floor").mkdir()
             tell(f"the floor: one Indexed Job of {chosen.tasks:,} alone")
             measured = floor(folder / "floor", chosen.tasks, nodes)
@@ -50,8 +53,13 @@ def main() -> int:
             chosen.clusters,
             lose=not chosen.no_loss,
             declare=chosen.declare,
+            only_submit=chosen.only_submit,
         )
         (folder / "play").mkdir()
+        if chosen.only_submit:
+            held = report.submit_goals(play(folder / "play", settings, tell)["we"])
+            sys.stdout.write("".join(f"{goal.line}\n" for goal in held))
+            return 1 if chosen.check and not all(goal.met for goal in held) else 0
         found = {**play(folder / "play", settings, tell), "floor": measured}
     sys.stdout.write(report.text(found) + "\n")
     if chosen.output:

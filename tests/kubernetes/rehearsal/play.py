@@ -49,6 +49,7 @@ class Settings:
     patience_s: float = 90.0  # a cluster silent for longer is given up; 300 by default
     declare: bool = False  # say at once that it is lost, as `watch --give-up` does
     calm: bool = False  # all pods end well
+    only_submit: bool = False  # and look at nothing after that
     limit_s: float = 3600.0
 
 
@@ -74,6 +75,8 @@ def play(folder: Path, settings: Settings, tell: Tell = lambda _: None) -> dict[
         lost: dict[str, Any] = {}
         with _process("workers", config, folder):
             figures = _follow(folder, settings, clusters, config, meter, lost, tell)
+        if settings.only_submit:
+            return {"tasks": settings.tasks, "clusters": settings.clusters, "we": figures}
         sizes = {cluster.name: etcd_bytes(cluster) for cluster in clusters}
     account = check(folder, settings)
     planes = meter.figures()
@@ -114,6 +117,7 @@ def _config(folder: Path, settings: Settings, clusters: Sequence[ControlPlane]) 
                 "sink": f"file://{sink}",
                 "runs": str(folder / "runs"),
                 "run": RUN,
+                "only_submit": settings.only_submit,
                 "retries": settings.retries,
                 "patience_s": settings.patience_s,
                 "pods_per_s": 63.0,  # of all clusters together on two cores, with 400 requests/s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.markup import escape
 
@@ -18,13 +19,14 @@ from higgsdemo import executors
 from higgsdemo.cli.parts.closing import close_run, summed
 from higgsdemo.cli.parts.console import err, out
 from higgsdemo.display.tables import counts_line
-from higgsdemo.errors import RunError
-from higgsdemo.ledger import Ledger, Manifest, RunDirectory
+from higgsdemo.errors import RunError, UsageError, nearest
+from higgsdemo.ledger import COPY, Ledger, Manifest, RunDirectory
+from higgsdemo.monitor import Monitor
 from higgsdemo.monitor.gathering import known_versions
 
 if TYPE_CHECKING:
     from higgsdemo.executors.kubernetes.reconcile import Reconciler
-    from higgsdemo.executors.kubernetes.state import State
+    from higgsdemo.executors.kubernetes.state import ClusterState, State
 
 LINE_EVERY_S = 2.0
 _PATIENCE_S = 30.0  # for what is under way when we end; what it had is kept
@@ -37,52 +39,103 @@ def is_in_clusters(made: RunDirectory) -> bool:
     return made.record.get("executor") == "kubernetes"
 
 
+def check_cluster(made: RunDirectory, name: str) -> None:
+    """Raise UsageError, with the nearest names, unless a run was submitted to this cluster."""
+    if not is_in_clusters(made):
+        origin = made.record.get(COPY)
+        raise UsageError(
+            f"run {made.id} has no clusters of which one could be shown",
+            where=str(made.path),
+            why=f"its plan is from {origin}; clusters are followed where it was submitted"
+            if origin
+            else "it was not submitted to clusters",
+            hint="leave --cluster out",
+        )
+    from higgsdemo.executors.kubernetes.settings import PodSettings
+
+    known = PodSettings.of_record(made.record).clusters
+    if name not in known:
+        raise UsageError(
+            f"run {made.id} is not in a cluster {name!r}",
+            where=str(made.path),
+            nearest=nearest(name, known),
+            hint=f"it is in: {', '.join(known)}",
+        )
+
+
+def _tell_words(state: State) -> None:
+    for word in state.words:
+        err.print(f"[yellow]{escape(word)}[/]")
+
+
 class Lines:
     """Tells how a run in clusters is, a line whenever it changed; words on standard error.
 
-    The line is that of the 2019 demo. `only` one cluster, if named.
+    The line is that of the 2019 demo. `only` one cluster, if named; at most every `every_s`
+    seconds.
     """
 
-    def __init__(self, only: str | None = None, *, as_json: bool = False) -> None:
+    def __init__(self, only: str | None = None, every_s: float = LINE_EVERY_S) -> None:
         self._only = only
-        self._as_json = as_json
+        self._every_s = every_s
         self._said = ""
-        self._said_at = -LINE_EVERY_S
+        self._said_at = -every_s
 
     def on_state(self, state: State) -> None:
         """Tell what is new."""
-        for word in state.words:
-            err.print(f"[yellow]{escape(word)}[/]")
-        text = self._line(state)
+        _tell_words(state)
+        if self._only is None:
+            text = str(state.line)
+        else:  # of one that was given up, and cannot be asked any more, there is nothing
+            text = "".join(str(each.line) for each in state.clusters if each.name == self._only)
         now = time.monotonic()
-        if text != self._said and (now - self._said_at >= LINE_EVERY_S or state.counts.ended):
+        if text != self._said and (now - self._said_at >= self._every_s or state.counts.ended):
             out.out(text, highlight=False)
             out.file.flush()
             self._said, self._said_at = text, now
 
-    def _line(self, state: State) -> str:
+
+class JsonLines:
+    """Tells the same to programs: what there is to say of any run, and `clusters` besides.
+
+    So what reads the lines of one run reads those of another, wherever that is.
+    """
+
+    def __init__(
+        self, monitor: Monitor, only: str | None = None, every_s: float = LINE_EVERY_S
+    ) -> None:
+        self._monitor = monitor
+        self._only = only
+        self._every_s = every_s
+        self._said: object = None
+        self._said_at = -every_s
+
+    def on_state(self, state: State) -> None:
+        """Tell what is new."""
+        _tell_words(state)
+        now = time.monotonic()
+        if now - self._said_at < self._every_s and not state.counts.ended:
+            return
+        view = self._monitor.refresh()
         shown = [each for each in state.clusters if self._only in (None, each.name)]
-        if not self._as_json:
-            return str(shown[0].line if self._only and shown else state.line)
-        counts = state.counts
-        return json.dumps(
-            {
-                "planned": counts.planned,
-                "done": counts.done,
-                "running": counts.running,
-                "queued": counts.queued,
-                "failed": dict(counts.failed),
-                "clusters": {
-                    each.name: {
-                        **each.line,
-                        "silent_s": round(each.silent_s),
-                        "given_up": each.given_up,
-                        "waiting": list(each.waiting),
-                    }
-                    for each in shown
-                },
-            }
+        news = (
+            view.revision,
+            [(each.line, each.given_up, each.waiting, each.silent_s > _SILENT_S) for each in shown],
         )
+        if news != self._said:
+            clusters = {each.name: _document(each) for each in shown}
+            out.out(json.dumps({**view.to_json(), "clusters": clusters}), highlight=False)
+            out.file.flush()
+            self._said, self._said_at = news, now
+
+
+def _document(cluster: ClusterState) -> dict[str, Any]:
+    return {
+        **cluster.line,
+        "silent_s": round(cluster.silent_s),
+        "given_up": cluster.given_up,
+        "waiting": list(cluster.waiting),
+    }
 
 
 @dataclass(frozen=True)
@@ -129,25 +182,33 @@ def follow_clusters(
     following: Following,
     *,
     only: str | None = None,
+    every_s: float | None = None,
     no_plot: bool = False,
     as_json: bool = False,
+    report: bool = True,
 ) -> None:
-    """Bring a run in clusters to its end, line by line, and close it.
+    """Bring a run in clusters to its end, line by line, and close it, with a `report` or without.
 
     Raises RunError unless it is complete; interrupted, the clusters go on.
     """
     manifest = made.manifest()
     with made.driving(), made.ledger() as ledger:
-        with following.reconciling(made, manifest, ledger) as reconciler:
+        with contextlib.ExitStack() as stack:
+            every = every_s or LINE_EVERY_S
+            lines: Lines | JsonLines = Lines(only, every)
+            if as_json:
+                lines = JsonLines(stack.enter_context(Monitor(made)), only, every)
+            reconciler = stack.enter_context(following.reconciling(made, manifest, ledger))
             try:
-                outcome = reconciler.run(Lines(only, as_json=as_json))
+                outcome = reconciler.run(lines)
             except KeyboardInterrupt:
                 _tell_interrupted(made, ledger)
                 raise
         assert outcome is not None
         sums = summed(manifest, ledger)
     tasks = {task.id: task for task in manifest.tasks}
-    close_run(made, tasks, outcome, sums, no_plot=no_plot, as_json=as_json)
+    with contextlib.nullcontext() if report else contextlib.redirect_stdout(io.StringIO()):
+        close_run(made, tasks, outcome, sums, no_plot=no_plot, as_json=as_json)
 
 
 def _tell_interrupted(made: RunDirectory, ledger: Ledger) -> None:
@@ -182,6 +243,8 @@ class Reconciling:
             self._held.enter_context(self._made.driving())
         except RunError as error:
             self._words = [f"{error.what}: looking on"]
+            if self._only is not None:
+                self._words.append("pods are known where it is followed: all of it is shown here")
             self.looks_on = True
             return self
         self._thread = threading.Thread(target=self._work, name="reconciler", daemon=True)

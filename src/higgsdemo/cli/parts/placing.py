@@ -17,6 +17,7 @@ import typer
 from higgsdemo.cli.parts.options import gathered, key_values
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.clusters.labels import NAMESPACE, check_namespace
+from higgsdemo.clusters.scheduling import read_node_selector, read_toleration
 from higgsdemo.errors import UsageError
 from higgsdemo.storage import has_secret
 from higgsdemo.storage.urls import scheme_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _PANEL = "Kubernetes"
 STAGE_BYTES = 4_000_000_000  # of memory for whole files, where no limit is given
 # What pods need to know of our own environment: where things are, never who we are.
-_PASSED = (
+PASSED = (
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
     *("STORAGE_EMULATOR_HOST", "HIGGSDEMO_STORAGE_HOST", "HIGGSDEMO_ANONYMOUS"),
     *("HIGGSDEMO_CONNECTIONS", "HIGGSDEMO_STALL_S", "HIGGSDEMO_STAGGER_S"),
@@ -93,7 +94,7 @@ class Placing:
             file_name(path): _read(Path(path))
             for path in {t.certified for t in tasks if t.certified}
         }
-        environment = {name: os.environ[name] for name in _PASSED if os.environ.get(name)}
+        environment = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
         for name, value in environment.items():
             if has_secret(value):
                 raise UsageError(
@@ -107,6 +108,8 @@ class Placing:
             environment["HIGGSDEMO_STORAGE_CA"] = f"{TASKS_DIR}/storage-ca.pem"
         environment.pop("HIGGSDEMO_STAGE_IN", None)
         stage = storage.access().stage_in
+        stage_bytes = 0 if stage is None else stage.limit_bytes or STAGE_BYTES
+        _refuse_what_cannot_be_staged(tasks, stage_bytes)
         return PodSettings(
             image=self.image,
             sinks=self.sinks,
@@ -115,7 +118,7 @@ class Placing:
             cpu=self.cpu,
             memory_bytes=policy.memory_bytes or 2_000_000_000,
             memory_cap_bytes=4 * (policy.memory_bytes or 2_000_000_000),
-            stage_bytes=0 if stage is None else stage.limit_bytes or STAGE_BYTES,
+            stage_bytes=stage_bytes,
             stage_folder="/dev/shm" if stage is None else str(stage.folder),
             retries=self.backoff_limit,
             tries=policy.tries,
@@ -162,6 +165,19 @@ class Placing:
                         hint="put them into a bucket: higgsdemo samples upload; or mount a claim "
                         "of a shared disk: --claim NAME:/PATH",
                     )
+
+
+def _refuse_what_cannot_be_staged(tasks: Sequence[Task], stage_bytes: int) -> None:
+    sizes = ((file.size_bytes or 0, file.url) for task in tasks for file in task.files)
+    size, url = max(sizes, default=(0, ""))
+    if stage_bytes and size > stage_bytes:
+        raise UsageError(
+            "pods have no space to stage the files in",
+            why=f"the largest has {size / 1e6:.1f} MB, their limit is {stage_bytes / 1e6:.1f} MB",
+            where=url,
+            hint="give them more, e.g. --stage-in /dev/shm:8GB, which is added to their memory; "
+            "or leave --stage-in out to stream what is needed",
+        )
 
 
 def _read(path: Path) -> str:
@@ -292,8 +308,8 @@ def _chosen(
         tasks_per_pod=_per_pod(tasks_per_pod),
         queue_name=queue_name,
         spot=spot,
-        node_selector=key_values(node_selector or [], "--node-selector"),
-        tolerations=tuple(_toleration(each) for each in toleration or ()),
+        node_selector=read_node_selector(node_selector or ()) or {},
+        tolerations=tuple(read_toleration(each) for each in toleration or ()),
         resources=key_values(resource or [], "--resource"),
         claims=dict(_claim(each) for each in claim or ()),
         environment=environment,
@@ -317,13 +333,6 @@ def _per_pod(text: str) -> int:
     if text.isdecimal() and 0 < int(text) <= 1000:
         return int(text)
     raise UsageError(f"--tasks-per-pod is a number from 1 to 1000, or auto, not {text!r}")
-
-
-def _toleration(text: str) -> Mapping[str, str]:
-    taint, _, effect = text.partition(":")
-    key, equals, value = taint.partition("=")
-    found = {"key": key, "operator": "Equal" if equals else "Exists"}
-    return found | ({"value": value} if equals else {}) | ({"effect": effect} if effect else {})
 
 
 def _claim(text: str) -> tuple[str, str]:

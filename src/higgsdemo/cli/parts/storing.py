@@ -4,17 +4,19 @@
     def run(..., storage: Storing) -> None:
 
 What they say becomes variables of the environment (`Access` reads them), which worker processes
-inherit. Of these `Storing.plain` may be written down, `Storing.secret` never.
+inherit. Of these `Storing.plain` may be written down, `Storing.secret` never. A folder for whole
+files is one of this machine, unless workers are pods.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +24,7 @@ from higgsdemo.cli.parts.console import err
 from higgsdemo.cli.parts.options import gathered
 from higgsdemo.errors import UsageError
 from higgsdemo.storage import Access
+from higgsdemo.storage.access import StageIn
 
 _PANEL = "Storage"
 _SECRET = ("HIGGSDEMO_ACCESS_KEY", "HIGGSDEMO_SECRET_KEY")
@@ -101,14 +104,62 @@ class Storing:
         """Return the same for this process. Raises UsageError for values that make no sense."""
         return Access.from_environment({**os.environ, **self.variables})
 
+    def staging_here(self) -> Storing:
+        """Return this for workers of this machine. UsageError if they cannot stage files in."""
+        stage = self._stage_said()
+        if stage is None:
+            return self
+        _check_folder(stage.folder)
+        return self._with_stage(stage.folder.absolute(), stage.limit_bytes)
+
+    def staging_in_pods(self) -> Storing:
+        """Return this for pods, whose folders are not ours. UsageError for one that cannot be."""
+        stage = self._stage_said()
+        if stage is None:
+            return self
+        if not stage.folder.is_absolute() or stage.folder == Path("/"):
+            raise UsageError(
+                "pods cannot stage files in there",
+                why="a folder of a pod is named from its root on",
+                where=str(stage.folder),
+                hint="write /FOLDER or /FOLDER:LIMIT, e.g. --stage-in /dev/shm:4GB",
+            )
+        return self._with_stage(stage.folder, stage.limit_bytes)
+
+    def _stage_said(self) -> StageIn | None:
+        return self.access().stage_in if self.plain.get("HIGGSDEMO_STAGE_IN") else None
+
+    def _with_stage(self, folder: Path, limit_bytes: int | None) -> Storing:
+        limit = "" if limit_bytes is None else f":{limit_bytes}"
+        return Storing({**self.plain, "HIGGSDEMO_STAGE_IN": f"{folder}{limit}"}, self.secret)
+
     def over(self, kept: Mapping[str, str]) -> Storing:
         """Return this with what a run was begun with for whatever is not said anew."""
         return Storing({**kept, **self.plain}, self.secret)
 
 
 def storage_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of storage; it has them as one `Storing`, called `storage`."""
-    return gathered(command, "storage", _chosen)
+    """Give a command the options of storage; it has them as one `Storing`, called `storage`.
+
+    Its workers are those of this machine, unless it has the option `executor` and that says pods.
+    """
+    return _with_options(command, lambda given: given.get("executor") == "kubernetes")
+
+
+def pod_storage_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the same to a command whose workers are pods."""
+    return _with_options(command, lambda _: True)
+
+
+def _with_options(
+    command: Callable[..., None], in_pods: Callable[[Mapping[str, Any]], bool]
+) -> Callable[..., None]:
+    @functools.wraps(command)
+    def with_storage(*, storage: Storing, **given: Any) -> None:
+        staging = storage.staging_in_pods() if in_pods(given) else storage.staging_here()
+        command(storage=staging, **given)
+
+    return gathered(with_storage, "storage", _chosen)
 
 
 def _chosen(
@@ -142,13 +193,8 @@ def _chosen(
     }
     secret = dict(zip(_SECRET, (access_key, secret_key), strict=True))
     found = Storing(_given(plain), _given(secret))
-    stage = found.access().stage_in
-    if stage is None or not stage_in:
-        return found
-    _check_folder(stage.folder)
-    limit = "" if stage.limit_bytes is None else f":{stage.limit_bytes}"
-    staged = {"HIGGSDEMO_STAGE_IN": f"{stage.folder.absolute()}{limit}"}
-    return Storing({**found.plain, **staged}, found.secret)
+    found.access()  # tells what makes no sense
+    return found
 
 
 def _given(variables: Mapping[str, str | None]) -> dict[str, str]:

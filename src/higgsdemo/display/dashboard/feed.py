@@ -15,6 +15,7 @@ from higgsdemo.display.dashboard.selection import Drawn, Selection, draw
 from higgsdemo.errors import HiggsdemoError
 from higgsdemo.inference import Normalised, normalise
 from higgsdemo.model import Totals
+from higgsdemo.model.text import to_json
 from higgsdemo.monitor import View
 
 REMEMBERED = 64  # selections made ready at one time
@@ -157,4 +158,4 @@ def _past_speed(view: View, until: float) -> list[tuple[float, float]]:
 
 
 def _text(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return to_json(document).decode()

@@ -15,6 +15,7 @@ from higgsdemo.monitor import Monitor, View
 from higgsdemo.monitor.gathering import AGAIN_S, Gathering, OpenSinks, Standing
 
 EVERY_S = 0.2  # from one look to the next, at least
+LONGEST_S = 0.4  # looks are a quarter of the work at most, but there are two a second
 REST_S = 0.1  # after a look that took long: others want the processor too
 
 
@@ -68,7 +69,8 @@ class Follower:
                         began = time.perf_counter()
                         self._on_view(monitor.refresh())
                         took = time.perf_counter() - began
-                        self._stop.wait(max(EVERY_S - took, REST_S))
+                        every = min(max(EVERY_S, 4 * took), LONGEST_S)
+                        self._stop.wait(max(every - took, REST_S))
             except HiggsdemoError as error:  # e.g. the ledger was moved away, or its disk is gone
                 self._on_standing(Standing("waiting", error.brief))
                 self._stop.wait(AGAIN_S)
