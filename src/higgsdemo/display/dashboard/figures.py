@@ -151,7 +151,7 @@ def speed(look: Look) -> dict[str, Any]:
     drawn.varea("at", 0, "events", source=source, color=colour, fill_alpha=0.2)
     drawn.line("at", "events", source=source, color=colour, line_width=5 if look.stage else 2.5)
     drawn.yaxis.axis_label = "events/s"
-    drawn.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    drawn.yaxis.formatter = NumeralTickFormatter(format="0,0")  # its "m" is no million
     return dict(json_item(drawn))
 
 
@@ -159,9 +159,13 @@ def _clock(look: Look, name: str) -> Any:
     """Return a figure of something against time, from 0 on."""
     drawn = _figure(look, name=name, x_axis_type="datetime", tools="")
     drawn.y_range.start = 0
-    units = ("microseconds", "milliseconds", "seconds", "minsec", "minutes", "hourmin", "hours")
+    units = ("seconds", "minsec", "minutes", "hourmin", "hours")
     drawn.xaxis.formatter = DatetimeTickFormatter(
-        **dict.fromkeys(units, "%H:%M:%S"), days="%d %b", months="%d %b", years="%d %b %Y"
+        **dict.fromkeys(units, "%H:%M:%S"),
+        **dict.fromkeys(("microseconds", "milliseconds"), "%H:%M:%S.%3N"),
+        days="%d %b",
+        months="%d %b",
+        years="%d %b %Y",
     )
     drawn.xaxis.ticker.desired_num_ticks = 4
     return drawn
