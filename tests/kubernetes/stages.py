@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Document = dict[str, Any]
-BAD_INPUT, TRANSIENT, TERMINATED = 65, 75, 143  # exit codes; the first two are of our worker
+# Exit codes; all but the last one are of our worker.
+BAD_INPUT, BUG, TRANSIENT, TERMINATED = 65, 70, 75, 143
 INDEX = '.metadata.labels["batch.kubernetes.io/job-completion-index"]'
 IGNORED = '.metadata.annotations["batch.kubernetes.io/job-index-ignored-failure-count"]'
 CONTAINERS = """
@@ -51,6 +52,7 @@ class Stages:
 
     run_ms: tuple[int, int] = (1000, 6000)  # how long a pod runs, at least and at most
     bad_input: Sequence[int] = ()  # exit 65
+    bug: Sequence[int] = ()  # exit 70
     transient: Sequence[int] = ()  # exit 75 on every try
     preempted: Sequence[int] = ()  # evicted on the first try, done on the second
     never_end: Sequence[int] = ()  # run until deleted
@@ -60,7 +62,7 @@ class Stages:
         """Return them as KWOK reads them."""
         lower, upper = self.run_ms
         delay = {"durationMilliseconds": lower, "jitterDurationMilliseconds": upper}
-        special = [*self.bad_input, *self.transient, *self.never_end]
+        special = [*self.bad_input, *self.bug, *self.transient, *self.never_end]
         found = [
             _stage("pod-ready", "Pod", {"statusTemplate": RUNNING}, [
                 _rule(".status.phase", "In", "Pending"),
@@ -80,6 +82,7 @@ class Stages:
         ]  # fmt: skip
         for name, code, indexes in (
             ("pod-bad-input", BAD_INPUT, self.bad_input),
+            ("pod-bug", BUG, self.bug),
             ("pod-transient", TRANSIENT, self.transient),
         ):
             if indexes:

@@ -1,5 +1,8 @@
 """What goes wrong in clusters: what the user sees, and that every task is counted exactly after."""
 
+import contextlib
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -7,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from higgsdemo.ledger import open_run
 from tests.kubernetes.client import wait_for
 from tests.kubernetes.laboratory import objects
 from tests.kubernetes.proxy import proxy
-from tests.kubernetes.stage import NAMESPACE, Stage, done_in, uids
+from tests.kubernetes.stage import JOBS, NAMESPACE, Stage, done_in, uids
 from tests.services.redis import redis_server
 from tests.services.tcp_faults import tcp_faults
 
@@ -125,6 +129,68 @@ def test_a_node_that_loses_its_power(prepared: Stage) -> None:
         out, err = watching.communicate(timeout=PATIENCE_S)
     assert watching.returncode == 0, out + err
     assert stage.totals("power") == stage.here()
+
+
+def test_a_worker_killed_between_the_tasks_of_its_pod(prepared: Stage) -> None:
+    """It costs what it had in hand: what it had delivered before is not done again."""
+    (one, *_) = prepared.clusters
+    stage = prepared.on(one, files_per_sample=3)
+    stage.commands.good(*stage.submission("several", "--tasks-per-pod", 4))
+    jobs = one.client.items(JOBS)
+    assert {job["metadata"]["annotations"]["higgsdemo/tasks"] for job in jobs} == {"3"}
+    assert {job["spec"]["completions"] for job in jobs} == {1}
+
+    def ended() -> dict[str, list[tuple[str, str]]]:
+        """Return job and outcome of the attempts at each task."""
+        with open_run(stage.commands.folder / "runs", "several").look() as ledger:
+            return {
+                row["id"]: [
+                    (each["place"].partition("/")[2].partition("/")[0], each["outcome"])
+                    for each in ledger.attempts(row["id"])
+                    if each["ended"] is not None
+                ]
+                for row in ledger.rows()
+            }
+
+    def kill_midway() -> tuple[str, set[str]] | None:
+        """Kill the worker of a pod that has delivered one task; return its job, and which."""
+        done: dict[str, set[str]] = {}
+        for task, attempts in ended().items():
+            for job, _ in attempts:
+                done.setdefault(job, set()).add(task)
+        for pid in one.node.pids("higgsdemo.worker"):
+            with contextlib.suppress(OSError):  # it ended by itself meanwhile
+                variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+                for job, tasks in done.items():
+                    if len(tasks) == 1 and f"HOSTNAME={job}-0" in variables:
+                        os.kill(pid, signal.SIGKILL)
+                        return job, tasks
+        return None
+
+    with stage.commands.start("watch", "several") as watching:
+        killed, delivered = wait_for(kill_midway, "a pod midway")
+        at_once: list[int] = []
+
+        def has_ended() -> bool:
+            counts = [job["status"].get("active", 0) for job in one.client.items(JOBS)]
+            at_once.append(sum(counts))
+            return watching.poll() is not None
+
+        wait_for(has_ended, "the end", seconds=PATIENCE_S)
+        out, err = watching.communicate(timeout=PATIENCE_S)
+    assert watching.returncode == 0, out + err
+    assert max(at_once) == 2  # of nine jobs in all
+    assert stage.totals("several") == stage.here()
+    attempts = ended()
+    assert len(attempts) == 24
+    assert all(attempts[task] == [(killed, "done")] for task in delivered)
+    # Each is done once, and of the tasks of the killed pod one alone had been begun.
+    assert {tried[-1][1] for tried in attempts.values()} == {"done"}
+    assert all([how for _, how in tried].count("done") == 1 for tried in attempts.values())
+    assert not any(how == "duplicate" for tried in attempts.values() for _, how in tried)
+    begun = [task for task, tried in attempts.items() if (killed, "transient") in tried]
+    assert len(begun) == 1
+    assert killed not in {job for job, _ in attempts[begun[0]][1:]}
 
 
 def test_a_quota_too_small(prepared: Stage) -> None:

@@ -132,21 +132,41 @@ def test_a_job_tried_again_runs_only_what_has_no_result(
     assert [runs(task) for task in tasks] == [1, 2, 1]
 
 
+def until_it_runs(task: Task) -> None:
+    deadline = time.monotonic() + 30
+    while not runs(task):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_told_to_end_it_ends_at_once_and_what_was_delivered_stays(
     script: Script, start: Callable[..., subprocess.Popen[str]], sink: str
 ) -> None:
     tasks = [script("a"), script("slow", sleep=60), script("c")]
     job = start(tasks)
-    deadline = time.monotonic() + 30
-    while not runs(tasks[1]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until_it_runs(tasks[1])
     job.send_signal(signal.SIGTERM)
     began = time.monotonic()
     assert end(job)[0] == 143
     assert time.monotonic() - began < 20
     assert inside(sink) == [(tasks[0].id, "done")]
     assert runs(tasks[2]) == 0
+
+
+def test_killed_midway_it_costs_only_what_was_not_delivered(
+    script: Script, start: Callable[..., subprocess.Popen[str]], sink: str
+) -> None:
+    tasks = [script("a"), script("slow", sleep=60, times=1), script("c")]
+    job = start(tasks)
+    until_it_runs(tasks[1])
+    job.kill()
+    assert end(job)[0] == -signal.SIGKILL
+    assert inside(sink) == [(tasks[0].id, "done")]
+    status, said = end(start(tasks, HIGGSDEMO_FAILURES="1"))
+    assert status == 0
+    assert said.count("delivered before") == 1
+    assert [runs(task) for task in tasks] == [1, 2, 1]
+    assert inside(sink) == sorted((task.id, "done") for task in tasks)
 
 
 def test_a_manifest_of_another_kind_is_a_bug_not_a_bad_file(

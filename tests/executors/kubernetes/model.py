@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,7 @@ from higgsdemo.ledger.placements import Placements
 from higgsdemo.model import Failure, Result, Task
 from higgsdemo.sinks import Arrival, Page
 from higgsdemo.sinks.parcel import pack
-from tests.ledger.builders import SAMPLES
+from tests.ledger.builders import SAMPLES, ZZ
 
 RUN = "test"
 NOW = Manners(patience_s=100.0, grace_s=0.0, wave_s=0.0, longest_wave_s=0.0)
@@ -67,26 +68,33 @@ class ModelJob:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.completions = document["spec"]["completions"]
+        self.parallelism = document["spec"]["parallelism"]
         self.done: set[int] = set()
         self.failed: set[int] = set()
         self.endings: dict[int, Ending] = {}
         self.ended = ""
         self.suspended = False
+        self.full = False  # its pods wait
 
     @property
     def left(self) -> list[int]:
-        if self.ended or self.suspended:
+        if self.ended:
             return []
         return [n for n in range(self.completions) if n not in self.done | self.failed]
 
+    @property
+    def active(self) -> list[int]:
+        return [] if self.suspended else self.left[: self.parallelism]
+
     def status(self) -> JobStatus:
-        active = len(self.left)
-        finished = not self.left and not self.suspended
+        active = len(self.active)
+        finished = not self.left
         return JobStatus(
             name=self.document["metadata"]["name"],
             completions=self.completions,
+            parallelism=self.parallelism,
             active=active,
-            ready=min(active, 3),
+            ready=0 if self.full else min(active, 3),
             succeeded=len(self.done),
             failed=len(self.failed),
             completed=parse_indexes(format_indexes(self.done)),
@@ -105,11 +113,13 @@ class ModelSite:
         self.jobs: dict[str, ModelJob] = {}
         self.maps: set[str] = set()
         self.silent_s = 0.0
+        self.full = False  # no pod of it runs
         self.refuses: ClusterApiError | None = None
         self.refusal: HiggsdemoError | None = None  # the last answer, while it is silent
         self.applied = 0
         self.resting = False
-        self.deaf = 0  # how many orders to hold jobs, or let them go on, fail
+        self.deaf = 0  # how many orders to change jobs fail
+        self.told = 0  # how many jobs were told how many pods to run at once
         self._shown = Seen()
         self._revision = 0
         self._unanswered: list[Future[None]] = []
@@ -121,6 +131,8 @@ class ModelSite:
                     answer.set_exception(TransientError("no answer"))
             self._unanswered = []
             self._revision += 1
+            for job in self.jobs.values():
+                job.full = self.full
             shown = {name: job.status() for name, job in self.jobs.items()}
             self._shown = Seen(shown, float("inf"), self._revision)
         return Seen(
@@ -181,6 +193,22 @@ class ModelSite:
         answer.set_result(None)
         return answer
 
+    def set_parallelism(self, shares: Mapping[str, int]) -> Future[None]:
+        answer: Future[None] = Future()
+        if self.deaf:
+            self.deaf -= 1
+            answer.set_exception(TransientError("no answer"))
+            return answer
+        for name, share in shares.items():
+            if name in self.jobs:  # heard, though the cluster may not be able to say so
+                self.jobs[name].parallelism = share
+                self.told += 1
+        if self.silent_s:
+            self._unanswered.append(answer)
+        else:
+            answer.set_result(None)
+        return answer
+
     def rest(self) -> None:
         self.resting = True
 
@@ -195,14 +223,18 @@ class World:
         folder: Path,
         tasks: Sequence[Task],
         clusters: Sequence[str] = ("one", "two"),
+        slots: Mapping[str, int] | None = None,
         **more: Any,
     ) -> None:
         self.ledger = Ledger.create(folder / "ledger.sqlite", RUN, "digest")
         self.ledger.plan(tasks)
-        self.manifest = Manifest(RUN, SAMPLES, tuple(tasks))
+        names = {task.sample for task in tasks} - {sample.name for sample in SAMPLES}
+        others = [dataclasses.replace(ZZ, name=name) for name in sorted(names)]
+        self.manifest = Manifest(RUN, (*SAMPLES, *others), tuple(tasks))
         self.tasks = {task.id: task for task in tasks}
         self.sink = MemorySink()
         self.sites = {name: ModelSite(name) for name in clusters}
+        self.slots = dict(slots or {})
         self.settings = PodSettings(
             image="worker:1", sinks=("s3://b",), clusters=tuple(clusters),
             memory_bytes=1000, memory_cap_bytes=4000,
@@ -214,13 +246,18 @@ class World:
             job
             for cluster, mine in shares.items()
             for job in make_jobs(
-                cluster, mine, memory_bytes=1000, per_pod=self.settings.tasks_per_pod
+                cluster,
+                mine,
+                memory_bytes=1000,
+                slots=self.slots.get(cluster, 0),
+                per_pod=self.settings.tasks_per_pod,
+                parallelism=self.settings.parallelism,
             )
         ]
         self.placements.place(jobs, lambda sample, number: job_name(RUN, sample, number))
         self.restart()
 
-    def restart(self, **more: Any) -> None:
+    def restart(self, manners: Manners = NOW, **more: Any) -> None:
         """Begin the reconciliation anew, as another process would."""
         self.reconciler = Reconciler(
             self.ledger,
@@ -228,9 +265,17 @@ class World:
             self.settings,
             self.sites,
             lambda again: Collector(self.ledger, self.manifest, self.sink, again=again),
-            manners=NOW,
+            manners=manners,
+            slots=self.slots,
             **more,
         )
+
+    def at_once(self) -> dict[str, int]:
+        """Return how many pods the jobs of each cluster may run at once, as many as are left."""
+        return {
+            name: sum(min(job.parallelism, len(job.left)) for job in site.jobs.values())
+            for name, site in self.sites.items()
+        }
 
     def pods(self) -> list[tuple[ModelSite, ModelJob, int]]:
         """Return the pods that are there and not ended."""
@@ -238,7 +283,8 @@ class World:
             (site, job, index)
             for site in self.sites.values()
             for job in site.jobs.values()
-            for index in job.left
+            for index in job.active
+            if not site.full
         ]
 
     def tasks_of(self, job: ModelJob, index: int) -> list[Task]:

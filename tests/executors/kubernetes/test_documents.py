@@ -153,5 +153,7 @@ def test_no_configmap_is_too_large_for_kubernetes() -> None:
 def test_settings_are_kept_in_the_record() -> None:
     record = json.loads(json.dumps({"id": "r", KEY: SETTINGS.to_json()}))
     assert PodSettings.of_record(record) == SETTINGS
+    record[KEY] |= {"deadline_s": 0, "priority_class": ""}  # of runs made by an earlier version
+    assert PodSettings.of_record(record) == SETTINGS
     with pytest.raises(Exception, match="was not submitted to clusters"):
         PodSettings.of_record({"id": "r"})

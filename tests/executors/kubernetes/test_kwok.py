@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from higgsdemo.clusters import Cluster, Patience
+from higgsdemo.executors.kubernetes.reconcile import WAITING_ASKED_S
 from higgsdemo.executors.kubernetes.state import ClusterState
 from higgsdemo.ledger import closing_check, open_run
 from tests.executors.kubernetes.pods import Workers
@@ -189,6 +190,37 @@ def test_the_tasks_of_a_lost_cluster_go_to_the_others(
         cluster.close()
 
 
+def test_pods_that_cannot_be_made(
+    clusters: dict[str, ControlPlane], submitting: list[str], tmp_path: Path
+) -> None:
+    """There is no pod to look at, so the Job's events tell why, once for all of them."""
+    client = clusters["one"].client
+    submitting = [word.replace("one,two", "one") for word in submitting]
+    account = "/api/v1/namespaces/higgsdemo/serviceaccounts"
+    client.delete(f"{account}/higgsdemo-worker")
+    status, _, err = end(start(tmp_path, *submitting))
+    assert status == 2, err
+    assert "has no service account 'higgsdemo-worker'" in err
+    assert not (tmp_path / "runs" / "demo").exists()
+    client.create(account, {"metadata": {"name": "higgsdemo-worker"}})
+
+    limits = "/api/v1/namespaces/higgsdemo/limitranges"
+    small = {"limits": [{"type": "Container", "max": {"cpu": "100m"}}]}
+    client.create(limits, {"metadata": {"name": "small"}, "spec": small})
+    status, _, err = end(start(tmp_path, *submitting))
+    assert status == 0, err
+    told = tmp_path / "told"
+    with told.open("w") as file:
+        words = [sys.executable, "-m", "higgsdemo", "watch", "demo"]
+        process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=file)
+        wait_for(lambda: "no pod can be made" in told.read_text(), "the reason", seconds=200)
+        time.sleep(WAITING_ASKED_S + 5)  # it is asked once more, and says nothing new
+        process.terminate()
+        process.wait()
+    (said,) = [line for line in told.read_text().splitlines() if "no pod can be made" in line]
+    assert "pods are forbidden: maximum cpu usage per Container is 100m" in said
+
+
 def test_a_node_that_is_deleted_for_good(
     clusters: dict[str, ControlPlane], submitting: list[str], sink: str, tmp_path: Path
 ) -> None:
@@ -210,7 +242,7 @@ def test_a_node_that_is_deleted_for_good(
     assert lost
     opened = {name: Cluster.open(name, patience=QUICK) for name in clusters}
     with Workers(opened, "higgsdemo", "demo", sink, bad_input=[3]):
-        status, out, err = end(start(tmp_path, "watch", "demo"))
+        status, _, err = end(start(tmp_path, "watch", "demo"))
     assert status == 0, err
     check(tmp_path)
     for cluster in opened.values():

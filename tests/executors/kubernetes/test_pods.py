@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from higgsdemo.errors import Cause
-from higgsdemo.executors.kubernetes.pods import ending, waiting_reason
+from higgsdemo.executors.kubernetes.pods import creation_refused, ending, waiting_reason
 
 
 def pod(exit_code: int | None = None, **status: Any) -> dict[str, Any]:
@@ -46,6 +46,17 @@ def test_causes(failed: dict[str, Any], cause: Cause, said: str) -> None:
     assert (found.index, found.cause) == (3, cause)
     assert said in found.message
     assert "pod job-3-x on n1" in found.message
+
+
+def test_why_a_pod_cannot_be_made_is_the_same_words_each_time() -> None:
+    said = (
+        'Error creating: pods "demo-zz-1-{}" is forbidden: exceeded quota: small, '
+        "requested: limits.memory=400M, used: limits.memory={}M, limited: limits.memory=1G"
+    )
+    assert creation_refused(said.format("0-x", 800)) == creation_refused(said.format("3-y", 900))
+    assert "exceeded quota: small, requested: limits.memory=400M, limited: limits.memory=1G" in (
+        creation_refused(said.format("0-x", 800))
+    )
 
 
 def test_why_a_pod_waits() -> None:

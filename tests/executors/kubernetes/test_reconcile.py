@@ -1,20 +1,21 @@
 """Reconciliation over a model of clusters: whatever happens, every task is accounted for."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from higgsdemo.clusters.refusals import ClusterApiError
 from higgsdemo.errors import Cause, CredentialsError
 from higgsdemo.executors.kubernetes.pods import Ending
 from higgsdemo.ledger import closing_check
 from higgsdemo.ledger.placements import JobState
-from higgsdemo.model import Failure
+from higgsdemo.model import Failure, Task
 from tests.executors.kubernetes.model import ModelJob, World
-from tests.ledger.builders import check_accounting, make_tasks, result_of
+from tests.ledger.builders import ZZ, check_accounting, make_task, make_tasks, result_of
 
 
 @pytest.fixture
@@ -66,6 +67,21 @@ def test_done_without_a_result_is_lost_and_done_again(world: World) -> None:
     finish_all(world)
     assert [each["outcome"] for each in world.ledger.attempts(task.id)] == ["lost", "done"]
     assert world.ledger.counts().done == 12
+
+
+def test_an_attempt_that_nobody_saw_begin_is_told_with_its_job_not_the_next_one(
+    world: World,
+) -> None:
+    world.step(2)
+    _, job, index = world.pods()[3]  # three of a job are seen to run
+    (task,) = world.tasks_of(job, index)
+    assert world.ledger.attempts(task.id) == []
+    job.done.add(index)
+    finish_all(world)
+    lost, done = world.ledger.attempts(task.id)
+    assert lost["outcome"] == "lost"
+    assert lost["place"].endswith(f"/{job.document['metadata']['name']}/{index}")
+    assert done["place"] != lost["place"]
 
 
 def test_a_result_that_comes_late_counts_once(world: World) -> None:
@@ -335,18 +351,109 @@ def test_a_sink_that_comes_back_empty_costs_only_time(world: World) -> None:
     assert world.ledger.counts().done == 12
 
 
+def of_samples(samples: int, each: int) -> list[Task]:
+    """Return tasks of many samples: in a cluster, each is a job."""
+    named = [dataclasses.replace(ZZ, name=f"S{number}") for number in range(samples)]
+    return [make_task(number, sample) for sample in named for number in range(each)]
+
+
+def test_more_jobs_than_pods_at_once_have_their_turns(tmp_path: Path) -> None:
+    """Eight samples, two pods: the others get room as jobs end, and few requests are made."""
+    world = World(tmp_path, of_samples(8, 4), clusters=["only"], parallelism=2)
+    site = world.sites["only"]
+    world.step(3)
+    assert len(world.pods()) == 2
+    while not world.ledger.counts().ended:
+        assert len(world.pods()) == 2 or sum(len(job.left) for job in site.jobs.values()) < 2
+        for _, job, index in world.pods():
+            finish(world, job, index)
+        world.step(3)
+        assert world.at_once()["only"] <= 2
+    assert world.ledger.counts().done == 32
+    assert site.told <= 9
+
+
+def test_where_a_cluster_has_room_what_ended_jobs_had_goes_to_the_others(tmp_path: Path) -> None:
+    world = World(tmp_path, of_samples(4, 10), clusters=["only"], slots={"only": 18})
+    site = world.sites["only"]
+    world.step(3)
+    assert [job.parallelism for job in site.jobs.values()] == [5, 5, 5, 5]
+    first, *_ = site.jobs.values()
+    for index in range(10):
+        finish(world, first, index)
+    world.step(3)
+    assert [job.parallelism for job in site.jobs.values()] == [5, 10, 5, 5]
+    finish_all(world)
+    assert world.ledger.counts().done == 40
+
+
+def test_what_is_placed_anew_does_not_exceed_the_pods_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path, of_samples(3, 4), clusters=["only"], parallelism=3, tries=9)
+    world.step(3)
+    for _, job, index in world.pods():
+        job.done.add(index)  # without a result
+    world.step(6)
+    assert len(world.placements.jobs()) > 3
+    assert world.at_once()["only"] == 3
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
+def test_room_that_a_cluster_did_not_give_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, of_samples(2, 2), clusters=["only"], parallelism=1)
+    site = world.sites["only"]
+    world.step(3)
+    first, second = site.jobs.values()
+    for index in range(2):
+        finish(world, first, index)
+    site.deaf = 1
+    words = [word for _ in range(3) for word in world.step().words]
+    assert words == ["cluster only: jobs get no more pods: no answer"]
+    assert second.parallelism == 0  # not at once: a cluster that says no is not asked all the time
+    monkeypatch.setattr("higgsdemo.executors.kubernetes.resharing.ASKED_AGAIN_S", 0.0)
+    world.step(2)
+    assert second.parallelism == 1
+    world.restart()  # what jobs may do is read from the cluster
+    world.step(2)
+    assert site.told == 1
+
+
+def test_a_queue_stops_jobs_that_are_changed_while_they_run(tmp_path: Path) -> None:
+    world = World(tmp_path, of_samples(3, 4), clusters=["only"], parallelism=2, queue_name="team")
+    site = world.sites["only"]
+    world.step(3)
+    first, second, third = site.jobs.values()
+    for index in range(4):
+        finish(world, third if third.parallelism else first, index)
+    world.step(3)
+    assert [second.parallelism, third.parallelism] == [1, 1]
+    for index in range(4):
+        finish(world, second, index)
+    world.step(3)
+    assert (third.parallelism, site.told) == (1, 1)
+    finish_all(world)
+    assert world.ledger.counts().done == 12
+
+
 class Machine(RuleBasedStateMachine):
     """Pods end as they will, clusters fall silent, processes are killed: nothing is miscounted."""
 
     folder: Path
 
-    def __init__(self) -> None:
-        super().__init__()
+    @initialize(at_once=st.sampled_from([0, 1, 2]), slots=st.sampled_from([0, 2]))
+    def begin(self, at_once: int, slots: int) -> None:
         import tempfile
 
         self.temporary = tempfile.TemporaryDirectory()
         self.world = World(
-            Path(self.temporary.name), make_tasks(9), skip_bad_files=True, tasks_per_pod=2
+            Path(self.temporary.name),
+            of_samples(5, 3),
+            slots=dict.fromkeys(["one", "two"], slots),
+            skip_bad_files=True,
+            tasks_per_pod=2,
+            parallelism=at_once,
         )
 
     def teardown(self) -> None:
@@ -355,7 +462,7 @@ class Machine(RuleBasedStateMachine):
                 site.silent_s = 0.0
         finish_all(self.world)
         counts = self.world.ledger.counts()
-        check_accounting(counts, 9)
+        check_accounting(counts, 15)
         assert closing_check(self.world.ledger, self.world.manifest) == []
         assert set(counts.failed) <= {"bad-input", "lost", "transient", "resources"}
         self.world.ledger.close()
@@ -395,7 +502,7 @@ class Machine(RuleBasedStateMachine):
                 self.world.sink.deliver(Failure(tasks[0].id, cause, how, None, {"n": number}))
                 job.endings[index] = Ending("p", index, cause, how)
 
-    @rule(name=st.sampled_from(["one", "two"]), seconds=st.sampled_from([0.0, 50.0, 1000.0]))
+    @rule(name=st.sampled_from(["one", "two"]), seconds=st.sampled_from([0.0, 5.0, 50.0, 1000.0]))
     def fall_silent(self, name: str, seconds: float) -> None:
         self.world.sites[name].silent_s = seconds
 
@@ -406,7 +513,7 @@ class Machine(RuleBasedStateMachine):
         if jobs and not self.world.sites[name].silent_s:
             del jobs[next(iter(jobs))]
 
-    @rule(number=st.integers(0, 8))
+    @rule(number=st.integers(0, 14))
     def late_duplicate(self, number: int) -> None:
         self.world.sink.deliver(result_of(list(self.world.tasks.values())[number]))
 
@@ -417,9 +524,14 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def accounts(self) -> None:
         counts = self.world.ledger.counts()
-        check_accounting(counts, 9)
+        check_accounting(counts, 15)
         done = {row["id"] for row in self.world.ledger.rows() if row["state"] == "done"}
         assert done == {task for task, _ in self.world.ledger.digests()}
+
+    @invariant()
+    def pods_at_once(self) -> None:
+        allowed = self.world.settings.parallelism
+        assert not allowed or max(self.world.at_once().values()) <= allowed
 
 
 TestMachine = Machine.TestCase

@@ -1,5 +1,6 @@
 """Sharing tasks out over clusters, pods and jobs."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import strategies as st
 
 from higgsdemo.errors import UsageError
 from higgsdemo.executors.kubernetes.shares import (
+    HEADROOM,
     Target,
     as_mapped,
     balance,
     make_jobs,
+    share_out,
     tasks_per_pod,
 )
 from higgsdemo.model import Task, TaskFile
@@ -51,7 +54,16 @@ def test_every_task_is_placed_once(
         assert sorted(placed) == sorted(t.id for t in mine)
         assert all(index for job in jobs for index in job.indexes)
         assert {job.sample for job in jobs} == {t.sample for t in mine}
-        assert all(1 <= job.parallelism <= len(job.indexes) for job in jobs)
+        assert all(job.parallelism <= len(job.indexes) for job in jobs)
+        at_once = sum(job.parallelism for job in jobs)
+        if parallelism:
+            assert 1 <= at_once <= parallelism
+        else:
+            assert at_once <= max(math.ceil(9 * HEADROOM), len(jobs))
+        if not 0 < parallelism < len(jobs):  # then nobody need be there to give them room
+            assert all(job.parallelism for job in jobs)
+        later = make_jobs(cluster, mine, memory_bytes=1, parallelism=parallelism, later=True)
+        assert all(job.parallelism == 0 for job in later) or not parallelism
 
 
 def test_bytes_follow_the_slots() -> None:
@@ -96,3 +108,22 @@ def test_jobs_share_the_parallelism_and_are_cut_at_kubernetes_limits() -> None:
     huge = make_jobs("c", many(("a", 60_000, 1)), memory_bytes=1, per_pod=1)
     assert len(huge) > 1
     assert sum(len(job.indexes) for job in huge) == 60_000
+
+
+def test_more_samples_than_pods_at_once() -> None:
+    """Each job had at least one: eight samples ran eight pods where two were allowed."""
+    tasks = many(*((name, 3, 1) for name in "abcdefgh"))
+    jobs = make_jobs("c", tasks, memory_bytes=1, per_pod=1, parallelism=2)
+    assert [job.parallelism for job in jobs] == [1, 1, 0, 0, 0, 0, 0, 0]
+
+
+@settings(deadline=None)
+@given(total=st.integers(0, 300), sizes=st.lists(st.integers(1, 100), max_size=20))
+def test_shares_are_in_proportion_and_none_is_lost(total: int, sizes: list[int]) -> None:
+    shares = share_out(total, sizes)
+    assert sum(shares) == min(total, sum(sizes))
+    assert all(0 <= share <= size for share, size in zip(shares, sizes, strict=True))
+    assert all(shares) or total < len(sizes)
+    for share, size in zip(shares, sizes, strict=True):
+        # What those who are owed less than one have, the others lack.
+        assert share < total * size / sum(sizes) + 1 or share == 1

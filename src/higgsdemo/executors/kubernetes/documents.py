@@ -145,7 +145,7 @@ def _job(
         "spec": {
             "completionMode": "Indexed",
             "completions": completions,
-            "parallelism": min(job.parallelism or completions, completions),
+            "parallelism": min(job.parallelism, completions),
             "backoffLimitPerIndex": settings.retries,
             # A fuse: an image or a site that is broken does not burn through all of the tasks.
             "maxFailedIndexes": most_failed(completions),
@@ -268,9 +268,7 @@ def _pod(run_id: str, settings: PodSettings, job: PlacedJob, maps: int) -> Docum
     optional: Document = {
         "nodeSelector": dict(settings.node_selector),
         "tolerations": [dict(each) for each in settings.tolerations],
-        "priorityClassName": settings.priority_class,
         "imagePullSecrets": [{"name": settings.pull_secret}] if settings.pull_secret else [],
-        "activeDeadlineSeconds": settings.deadline_s,
     }
     return pod | {key: value for key, value in optional.items() if value}
 

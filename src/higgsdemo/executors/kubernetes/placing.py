@@ -120,6 +120,7 @@ class Placer:
                 # What was killed for memory is done alone, so that it is known what it needs.
                 per_pod=1 if memory > self._settings.memory_bytes else self._settings.tasks_per_pod,
                 parallelism=self._settings.parallelism,
+                later=True,
             )
         ]
 

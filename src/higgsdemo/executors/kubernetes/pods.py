@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,12 @@ def _cause(status: Mapping[str, Any]) -> tuple[Cause, str]:
         words = f": {said[-_SHOWN:]}" if said else ""
         return Cause.TRANSIENT, f"the worker ended with exit status {code}{words}"
     return Cause.TRANSIENT, f"the pod failed: {status.get('message') or reason or 'no reason'}"
+
+
+def creation_refused(message: str) -> str:
+    """Return why a pod cannot be made, from an event of its Job: what differs is left out."""
+    words = re.sub(r'pods "[^"]*" is forbidden', "pods are forbidden", message)
+    return "no pod can be made: " + re.sub(r", used: .*?, limited: ", ", limited: ", words)
 
 
 def waiting_reason(pod: Mapping[str, Any]) -> str:

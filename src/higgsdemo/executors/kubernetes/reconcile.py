@@ -21,6 +21,8 @@ from higgsdemo.executors.drive import Outcome, Policy
 from higgsdemo.executors.kubernetes.followed import everything, starts
 from higgsdemo.executors.kubernetes.judge import Known, judge, unexplained
 from higgsdemo.executors.kubernetes.placing import Placer
+from higgsdemo.executors.kubernetes.relief import Relief
+from higgsdemo.executors.kubernetes.resharing import Resharer
 from higgsdemo.executors.kubernetes.settings import PodSettings
 from higgsdemo.executors.kubernetes.sites import Seen, Site
 from higgsdemo.executors.kubernetes.state import ClusterState, State, cluster_state
@@ -46,15 +48,17 @@ class Manners:
     """How the reconciliation behaves, s.
 
     `patience_s`: a cluster silent for longer is given up, its tasks go to others. `refused_s`: so
-    long a cluster may refuse us (a server that starts does) before that counts. `grace_s`: what
-    ended without a result is waited for so long. `wave_s`: tasks are placed anew at most so often,
-    and twice as long apart each time up to `longest_wave_s`, so that jobs stay few; or after
-    `wave_s` where nothing else is left to do.
+    long a cluster may refuse us (a server that starts does) before that counts. `full_s`: one that
+    has run no pod for longer, though it has some to run, is given up while another has nothing to
+    do. `grace_s`: what ended without a result is waited for so long. `wave_s`: tasks are placed
+    anew at most so often, and twice as long apart each time up to `longest_wave_s`, so that jobs
+    stay few; or after `wave_s` where nothing else is left to do.
     """
 
     patience_s: float = 300.0
     refused_s: float = 30.0
     grace_s: float = 5.0
+    full_s: float = 120.0
     wave_s: float = 5.0
     longest_wave_s: float = 120.0
 
@@ -103,6 +107,8 @@ class Reconciler:
             wave_s=self._manners.wave_s,
             longest_wave_s=self._manners.longest_wave_s,
         )
+        self._relief = Relief(self._placer, self._manners.full_s)
+        self._resharer = Resharer(self._placer, self._sites, settings, dict(slots or {}), self._say)
         self._to_release = set(self._sites) if release and not settings.queue_name else set()
         # Clusters whose jobs were told to stop (True) or to go on, and when, monotonic.
         self._ordered: dict[tuple[str, bool], tuple[float, Future[None]]] = {}
@@ -164,6 +170,8 @@ class Reconciler:
             self._placer.place_anew(seen)
             self._placer.make_planned()
             self._hold_and_release(seen)
+            self._resharer.follow(seen)
+            self._relief.follow(seen, self._reasons)
         self._ask_why(seen)
         words, self._words = tuple(self._words), []
         return State(self._ledger.counts(), self.clusters(seen), words)
@@ -322,6 +330,7 @@ class Reconciler:
         for verdict in self._placements.settle(verdicts):
             if verdict.failure is not None and not verdict.again:
                 self._perhaps_stop(verdict.failure)
+        self._placements.name_places()  # before another job has what is done again
         self._followed = None
 
     def _hold(self) -> None:
@@ -388,7 +397,7 @@ class Reconciler:
                     for reason in self._reasons[name]:
                         self._say(f"cluster {name}: pods wait: {reason}")
             jobs = seen[name].jobs.values()
-            if not any(job.active and not job.ready for job in jobs):
+            if not any(job.waits for job in jobs):
                 self._reasons.pop(name, None)
                 self._asked_at[name] = now
             elif asked is None and now - self._asked_at.setdefault(name, now) > WAITING_ASKED_S:

@@ -35,9 +35,8 @@ class PodSettings:
     files : small files that pods need (certified sections, certificates), by name
     claims : persistent volume claims to mount, by name, and where
     resources : extended resources of a pod, e.g. {"nvidia.com/gpu": "1"}
-    node_selector, tolerations, priority_class, pull_secret, pull_policy : as in a pod
+    node_selector, tolerations, pull_secret, pull_policy : as in a pod
     queue_name : of Kueue
-    deadline_s : longest time of a pod; 0 is none
     """
 
     image: str
@@ -59,10 +58,8 @@ class PodSettings:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
     queue_name: str = ""
-    priority_class: str = ""
     pull_secret: str = ""
     pull_policy: str = "IfNotPresent"
-    deadline_s: int = 0
     tasks_per_pod: int = 0  # 0: as many as make start-up a small part of a pod's life
     parallelism: int = 0  # pods at once in a cluster; 0: as many as have room
 

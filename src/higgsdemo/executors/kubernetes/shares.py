@@ -118,11 +118,14 @@ def make_jobs(
     slots: int = 0,
     per_pod: int = 0,
     parallelism: int = 0,
+    later: bool = False,
 ) -> list[NewJob]:
     """Put the tasks of a cluster into jobs: one for each sample, several where it is too large.
 
-    `parallelism` is for the whole cluster; the jobs share it by their number of pods. Without it,
-    it follows the `slots`, and without those every pod may run at once.
+    `parallelism` is for the whole cluster; the jobs share it by their number of pods. Where there
+    are more jobs than it allows pods, some begin with none, and get theirs as others end; all do
+    `later`, when other jobs of the cluster have it. Without it, it follows the `slots`, and
+    without those every pod may run at once.
     """
     by_sample: dict[str, list[Task]] = {}
     for task in tasks:
@@ -135,17 +138,46 @@ def make_jobs(
         ]
         for sample, mine in by_sample.items()
     }
-    total = sum(len(indexes) for indexes in pods.values())
-    at_once = parallelism or (math.ceil(HEADROOM * slots) if slots else total)
     longest = max(1, min(MOST_INDEXES, MOST_MAPS * MAP_BYTES // (_TASK_BYTES * count)))
-    return [
-        NewJob(
-            cluster,
-            sample,
-            part,
-            memory_bytes,
-            max(1, min(len(part), math.ceil(at_once * len(part) / total))),
-        )
+    parts = [
+        (sample, indexes[start : start + longest])
         for sample, indexes in pods.items()
-        for part in (indexes[start : start + longest] for start in range(0, len(indexes), longest))
+        for start in range(0, len(indexes), longest)
     ]
+    sizes = [len(part) for _, part in parts]
+    at_once = parallelism or max(pods_at_once(slots) or sum(sizes), len(parts))
+    shares = share_out(0 if later and parallelism else at_once, sizes)
+    return [
+        NewJob(cluster, sample, part, memory_bytes, share)
+        for (sample, part), share in zip(parts, shares, strict=True)
+    ]
+
+
+def pods_at_once(slots: int, parallelism: int = 0) -> int:
+    """Return how many pods of a run a cluster may be given at once; 0 is not known."""
+    return parallelism or math.ceil(HEADROOM * slots)
+
+
+def share_out(total: int, sizes: Sequence[int]) -> list[int]:
+    """Share a number out in proportion to sizes by largest remainder, to none more than its size.
+
+    Each gets at least one where there are enough. Sizes are at least 1.
+    """
+    whole = sum(sizes)
+    if total >= whole:
+        return list(sizes)
+    least = int(total >= len(sizes))
+    shares = [max(least, total * size // whole) for size in sizes]
+
+    def owed(number: int) -> int:
+        """Return by how much a share is too small, in parts of `whole`."""
+        return total * sizes[number] - shares[number] * whole
+
+    missing = total - sum(shares)
+    for _ in range(missing):
+        poor = (number for number, share in enumerate(shares) if share < sizes[number])
+        shares[max(poor, key=owed)] += 1
+    for _ in range(-missing):  # as so many have one that are owed less
+        rich = (number for number, share in enumerate(shares) if share > least)
+        shares[min(rich, key=owed)] -= 1
+    return shares

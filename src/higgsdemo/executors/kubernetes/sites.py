@@ -19,7 +19,13 @@ from higgsdemo.clusters import labels
 from higgsdemo.clusters.api import Cluster
 from higgsdemo.clusters.refusals import ClusterApiError, Gone
 from higgsdemo.errors import CredentialsError, HiggsdemoError, TransientError
-from higgsdemo.executors.kubernetes.pods import INDEX, Ending, ending, waiting_reason
+from higgsdemo.executors.kubernetes.pods import (
+    INDEX,
+    Ending,
+    creation_refused,
+    ending,
+    waiting_reason,
+)
 from higgsdemo.executors.kubernetes.status import JobStatus
 
 Apply = Callable[[dict[str, Any]], dict[str, Any]]
@@ -28,6 +34,7 @@ WATCH_S = 60.0  # a watch is asked for anew at least so often: a sign of life
 PAUSE_S = 1.0  # between two watches that ended early
 REST_S = 30.0  # between two questions to a cluster that was given up
 PODS_ASKED = 40  # indexes a request asks about
+EVENTS_ASKED = 100
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,10 @@ class Site(Protocol):
         """Have jobs held, or let go on."""
         ...
 
+    def set_parallelism(self, shares: Mapping[str, int]) -> Future[None]:
+        """Have jobs run so many pods at once, by their names."""
+        ...
+
     def rest(self) -> None:
         """Ask seldom from now on: it was given up, and is only to stop if it comes back."""
         ...
@@ -92,6 +103,7 @@ class ClusterSite:
         self.cluster = cluster
         self._jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._pods_path = f"/api/v1/namespaces/{namespace}/pods"
+        self._events_path = f"/api/v1/namespaces/{namespace}/events"
         self._selector = labels.selector(run_id)
         self._lock = threading.Lock()
         self._jobs: dict[str, JobStatus] = {}
@@ -178,18 +190,42 @@ class ClusterSite:
             limit=5,
         )
         reasons = [waiting_reason(pod) for pod in listed.get("items") or ()]
+        if not listed.get("items"):
+            reasons = self._why_none_is_made()
         return tuple(dict.fromkeys(filter(None, reasons)))
+
+    def _why_none_is_made(self) -> list[str]:
+        """Return why the API server lets no pod be made, of the newest such event."""
+        listed = self.cluster.get(
+            self._events_path,
+            fieldSelector="type=Warning,reason=FailedCreate,involvedObject.kind=Job",
+            limit=EVENTS_ASKED,
+        )
+        with self._lock:
+            waiting = {name for name, job in self._jobs.items() if job.waits}
+        mine = [
+            event
+            for event in listed.get("items") or ()
+            if (event.get("involvedObject") or {}).get("name") in waiting
+        ]
+        newest = max(mine, key=lambda event: str(event.get("lastTimestamp") or ""), default=None)
+        return [] if newest is None else [creation_refused(str(newest.get("message") or ""))]
 
     def suspend(self, jobs: Iterable[str], *, hold: bool) -> Future[None]:
         """Have jobs held, or let go on, see `Site.suspend`."""
-        return self._hands.submit(self._suspend, tuple(jobs), hold)
+        return self._hands.submit(self._change, {name: {"suspend": hold} for name in jobs})
 
-    def _suspend(self, jobs: Sequence[str], hold: bool) -> None:
-        for name in jobs:
+    def set_parallelism(self, shares: Mapping[str, int]) -> Future[None]:
+        """Have jobs run so many pods at once, see `Site.set_parallelism`."""
+        changes = {name: {"parallelism": share} for name, share in shares.items()}
+        return self._hands.submit(self._change, changes)
+
+    def _change(self, specs: Mapping[str, dict[str, Any]]) -> None:
+        for name, spec in specs.items():
             try:
-                self.cluster.patch(f"{self._jobs_path}/{name}", {"spec": {"suspend": hold}})
+                self.cluster.patch(f"{self._jobs_path}/{name}", {"spec": spec})
             except ClusterApiError as error:
-                if error.status != 404:  # gone: nothing to hold
+                if error.status != 404:  # gone: nothing to change
                     raise
 
     # -- watching ---------------------------------------------------------------------------------

@@ -50,13 +50,15 @@ def format_indexes(numbers: Iterable[int]) -> str:
 class JobStatus:
     """What a cluster says of a job.
 
-    `active` pods are there and not finished, `ready` of them run; `succeeded` and `failed` count
-    pods. `ended` is the reason of the final condition, with `message`; empty while it goes on.
+    `parallelism` pods may run at once. `active` ones are there and not finished, `ready` of them
+    run; `succeeded` and `failed` count pods. `ended` is the reason of the final condition, with
+    `message`; empty while it goes on.
     """
 
     name: str
     uid: str = ""
     completions: int = 0
+    parallelism: int = 1
     active: int = 0
     ready: int = 0
     succeeded: int = 0
@@ -67,6 +69,11 @@ class JobStatus:
     ended: str = ""
     message: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to run, and no pod of it runs (or none can be made)."""
+        return not (self.ended or self.suspended or self.ready) and self.parallelism > 0
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> JobStatus:
@@ -81,6 +88,7 @@ class JobStatus:
             name=metadata["name"],
             uid=metadata.get("uid", ""),
             completions=spec.get("completions") or 0,
+            parallelism=spec.get("parallelism", 1),
             active=status.get("active") or 0,
             ready=status.get("ready") or 0,
             succeeded=status.get("succeeded") or 0,

@@ -104,6 +104,16 @@ def _check_prepared(cluster: Cluster, settings: PodSettings) -> None:
                 hint=f"prepare it: higgsdemo prepare --cluster {cluster.name}"
                 f" --namespace {settings.namespace}",
             )
+    with contextlib.suppress(CredentialsError):
+        if cluster.find(f"{inside}/serviceaccounts/{labels.SERVICE_ACCOUNT}") is None:
+            raise UsageError(
+                f"cluster {cluster.name!r} is not prepared for workers",
+                why=f"namespace {settings.namespace!r} has no service account"
+                f" {labels.SERVICE_ACCOUNT!r}: no pod could be made",
+                where=cluster.server,
+                hint=f"prepare it: higgsdemo prepare --cluster {cluster.name}"
+                f" --namespace {settings.namespace}",
+            )
 
 
 def _slots(found: Capacity, settings: PodSettings) -> int:
