@@ -123,6 +123,13 @@ def _alone() -> Iterator[None]:
         yield
 
 
+def _free_key() -> str:
+    """Return a key that nobody has; short, for the name of a bridge has 15 characters."""
+    while (RUN / (key := secrets.token_hex(3))).exists():
+        pass
+    return key
+
+
 def _free_subnet() -> ipaddress.IPv4Network:
     used = [
         ipaddress.ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
@@ -141,7 +148,7 @@ def reserved() -> Iterator[Reservation]:
     """Sweep up, make a bridge and a folder of one's own, and remove all of it afterwards."""
     with _alone():
         sweep()
-        one = Reservation(secrets.token_hex(3), _free_subnet())
+        one = Reservation(_free_key(), _free_subnet())
         one.run.mkdir()
         (one.run / "owner").write_text(_owner(os.getpid()))
         _make_cgroups(one.key)

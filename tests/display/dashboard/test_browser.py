@@ -210,12 +210,14 @@ def test_hostile_names_are_text(tmp_path: Path, tab: Open) -> None:
         assert HOSTILE.partition("/")[0] in page.text("#places")
         assert f"{HOSTILE}\ufffd[2J\ufffd" in page.text("#problems")
         page.page.locator("#problems button").click()
+        page.until("() => document.getElementById('detail').open")
         assert f"Traceback {HOSTILE}" in page.text("#detail")
         page.page.keyboard.press("Escape")
         page.page.fill("#text", "onerror")
         page.until("() => document.getElementById('found').textContent", "4 tasks")
         assert HOSTILE in page.text("#tasks")
         page.page.locator("#tasks .open").first.click()
+        page.until("() => document.getElementById('detail').open")
         assert HOSTILE in page.text("#detail")
         assert page.page.evaluate("() => document.querySelectorAll('img, main script').length") == 0
         assert page.page.title() != "owned"
