@@ -64,6 +64,7 @@ def namespace() -> dict[str, object]:
 
 @pytest.fixture
 def sink(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    redis.restart(keep_data=False)  # the run of the test before has the same name and the same plan
     return use_redis(redis, monkeypatch)
 
 
@@ -213,10 +214,19 @@ def test_pods_that_cannot_be_made(
     with told.open("w") as file:
         words = [sys.executable, "-m", "higgsdemo", "watch", "demo"]
         process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=file)
-        wait_for(lambda: "no pod can be made" in told.read_text(), "the reason", seconds=200)
-        time.sleep(WAITING_ASKED_S + 5)  # it is asked once more, and says nothing new
-        process.terminate()
-        process.wait()
+        try:
+            wait_for(lambda: "no pod can be made" in told.read_text(), "the reason", seconds=200)
+            time.sleep(WAITING_ASKED_S + 5)  # it is asked once more, and says nothing new
+        except AssertionError as error:
+            pods = client.items("/api/v1/namespaces/higgsdemo/pods")
+            events = client.items("/api/v1/namespaces/higgsdemo/events")
+            raise AssertionError(
+                f"{error}; it said {told.read_text()!r}; {len(pods)} pods; events:"
+                f" {[(one.get('reason'), one.get('message')) for one in events[-5:]]}"
+            ) from None
+        finally:
+            process.terminate()
+            process.wait()
     (said,) = [line for line in told.read_text().splitlines() if "no pod can be made" in line]
     assert "pods are forbidden: maximum cpu usage per Container is 100m" in said
 
