@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import typer
@@ -17,12 +16,14 @@ from higgsdemo.cli.parts.datasets import (
     DatasetMapping,
     DatasetPattern,
     find_datasets,
+    sized,
 )
 from higgsdemo.cli.parts.forecasting import Wanted, forecast_of, rooms_of, share, show_forecast
 from higgsdemo.cli.parts.options import AsJson, memory_bytes
 from higgsdemo.cli.parts.planning import load_samples, make_settings, plan_samples, show_plan
 from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.cli.run import (
+    SAMPLES,
     Certified,
     EventsPerTask,
     FilesPerTask,
@@ -34,7 +35,6 @@ from higgsdemo.cli.run import (
 )
 from higgsdemo.clusters.mapping import PREFIX, read_mapping
 from higgsdemo.errors import UsageError
-from higgsdemo.model import InputFile, SampleSet
 from higgsdemo.plan import EVENTS_PER_TASK, check_formats
 
 
@@ -42,11 +42,7 @@ from higgsdemo.plan import EVENTS_PER_TASK, check_formats
 def plan(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="SAMPLES",
-            help="What to analyse: a folder, a sample file (YAML, or JSON as in HiggsDNA), ROOT "
-            "files, or the name of a built-in set (see: higgsdemo samples list).",
-        ),
+        SAMPLES,
     ] = None,
     dataset_mapping: DatasetMapping = None,
     dataset_index: DatasetIndex = None,
@@ -102,7 +98,9 @@ def plan(
     )
     for note in notes:
         err.print(f"[yellow]counted once:[/] {escape(note)}")
-    found = _sized(catalog.filter_set(found, filters or [], limit), file_size)
+    found = catalog.filter_set(found, filters or [], limit)
+    if file_size is not None:
+        found = sized(found, memory_bytes(file_size, "--file-size"))
     try:
         check_formats(found, workflow)
     except UsageError as error:
@@ -119,21 +117,3 @@ def _forecast(wanted: Wanted, as_json: bool) -> None:
     rooms = rooms_of(wanted.entries, pods)
     shares, _ = share(wanted, pods, rooms)
     show_forecast(forecast_of(wanted, pods, rooms, shares), as_json)
-
-
-def _sized(found: SampleSet, size: str | None) -> SampleSet:
-    """Return the samples with this size for files of which it is not known."""
-    if size is None:
-        return found
-    assumed = memory_bytes(size, "--file-size")
-
-    def filled(file: InputFile) -> InputFile:
-        return dataclasses.replace(file, size_bytes=assumed) if file.size_bytes is None else file
-
-    return dataclasses.replace(
-        found,
-        samples=tuple(
-            dataclasses.replace(sample, files=tuple(map(filled, sample.files)))
-            for sample in found.samples
-        ),
-    )

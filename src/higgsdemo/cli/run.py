@@ -42,14 +42,12 @@ from higgsdemo.plan import EVENTS_PER_TASK, Plan
 
 EXECUTORS = ("local", "kubernetes")
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SAMPLES",
-        help="What to analyse: a folder, a sample file (YAML, or JSON as in HiggsDNA), ROOT files, "
-        "or the name of a built-in set (see: higgsdemo samples list).",
-    ),
-]
+SAMPLES = typer.Argument(
+    metavar="SAMPLES",
+    help="What to analyse: a folder, a sample file (YAML, or JSON as in HiggsDNA), ROOT files, "
+    "or the name of a built-in set (see: higgsdemo samples list).",
+)
+Inputs = Annotated[list[str], SAMPLES]
 Workflow = Annotated[str, typer.Option("--workflow", "-w", help="What is done to the events.")]
 Option = Annotated[
     list[str] | None,

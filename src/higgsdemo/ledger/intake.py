@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS arrivals (
     refused TEXT            -- why it is not part of the run; NULL: a failure or an alarm
 ) WITHOUT ROWID
 """
+# Whoever looks on asks for these again and again, and most arrivals may be failures.
+_INDEX = """
+CREATE INDEX IF NOT EXISTS arrivals_refused ON arrivals (at) WHERE refused IS NOT NULL
+"""
 _SHOWN = 300  # characters of a reason
 
 Again = Callable[[Failure], bool]
@@ -82,6 +86,7 @@ class Intake:
         self._cursor_key, self._emptied_key = f"cursor of {url}", f"emptied of {url}"
         with ledger.change() as db:
             db.execute(_TABLE)
+            db.execute(_INDEX)
         self._results = {result_name(task, digest) for task, digest in ledger.digests()}
         rows = ledger.ask("SELECT name FROM arrivals")
         self._others = {row[0] for row in rows}

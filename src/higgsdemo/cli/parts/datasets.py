@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from higgsdemo.cli.parts.planning import load_samples
 from higgsdemo.clusters.mapping import ClusterEntry
 from higgsdemo.errors import UsageError
-from higgsdemo.model import SampleSet
+from higgsdemo.model import InputFile, SampleSet
 
 DatasetMapping = Annotated[
     Path | None,
@@ -87,24 +88,35 @@ def moved(found: SampleSet, bucket: str, storage_type: str) -> SampleSet:
         return found
     scheme = "gs" if storage_type == "gcs" else "s3"
 
-    def elsewhere(url: str) -> str:
-        old, _, rest = url.partition("://")
+    def elsewhere(file: InputFile) -> InputFile:
+        old, _, rest = file.url.partition("://")
         if old not in ("s3", "gs"):
             if not bucket:
-                return url
-            raise UsageError("--bucket is for files in buckets", where=url)
+                return file
+            raise UsageError("--bucket is for files in buckets", where=file.url)
         there, _, key = rest.partition("/")
-        return f"{scheme}://{bucket or there}/{key}"
+        return dataclasses.replace(file, url=f"{scheme}://{bucket or there}/{key}")
 
+    return _with_files(found, elsewhere)
+
+
+def sized(found: SampleSet, size_bytes: int) -> SampleSet:
+    """Return the samples with this size for files of which it is not known."""
+
+    def filled(file: InputFile) -> InputFile:
+        if file.size_bytes is not None:
+            return file
+        return dataclasses.replace(file, size_bytes=size_bytes)
+
+    return _with_files(found, filled)
+
+
+def _with_files(found: SampleSet, change: Callable[[InputFile], InputFile]) -> SampleSet:
+    """Return the samples with each of their files changed."""
     return dataclasses.replace(
         found,
         samples=tuple(
-            dataclasses.replace(
-                sample,
-                files=tuple(
-                    dataclasses.replace(file, url=elsewhere(file.url)) for file in sample.files
-                ),
-            )
+            dataclasses.replace(sample, files=tuple(map(change, sample.files)))
             for sample in found.samples
         ),
     )
