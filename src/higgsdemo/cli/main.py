@@ -15,6 +15,7 @@ from higgsdemo.cli import (
     clusters,
     collect,
     dashboard,
+    download,
     generate,
     notebook,
     plan,
@@ -25,7 +26,7 @@ from higgsdemo.cli import (
     show,
     status,
     submit,
-    transfer,
+    upload,
     watch,
     worker,
 )
@@ -87,8 +88,8 @@ app.command("notebook", rich_help_panel=_SEE)(notebook.notebook)
 app.command("plot", rich_help_panel=_SEE)(show.plot)
 app.command("dashboard", rich_help_panel=_SEE)(dashboard.dashboard)
 app.command("yields", rich_help_panel=_SEE)(show.yields)
-samples.app.command("download")(transfer.download)
-samples.app.command("upload")(transfer.upload)
+samples.app.command("download")(download.download)
+samples.app.command("upload")(upload.upload)
 app.add_typer(samples.app, name="samples", rich_help_panel=_DATA)
 app.command("generate", rich_help_panel=_DATA)(generate.generate)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from higgsdemo.cli.transfer import _tell_failures
+from higgsdemo.cli.parts.copying import tell_failures
 from higgsdemo.errors import InputError
 from higgsdemo.model import InputFile
 from higgsdemo.storage.wire import close_all
@@ -147,7 +147,7 @@ def test_what_an_upload_would_do(
 
 def test_a_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     item = Item("s", InputFile("x", "x"), "s/\x1b[2Jx.root")
-    _tell_failures([(item, InputError("damaged \x1b]0;title\x07"))])
+    tell_failures([(item, InputError("damaged \x1b]0;title\x07"))])
     said = capsys.readouterr().err
     assert "x.root" in said
     assert "\x1b" not in said
