@@ -10,6 +10,7 @@ import pytest
 from higgsdemo.cli import submit
 from higgsdemo.cli.parts.forecasting import Wanted
 from higgsdemo.cli.parts.placing import Placing
+from higgsdemo.cli.parts.pods import pod_settings
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.executors import Policy
 from higgsdemo.ledger import create_run
@@ -119,7 +120,9 @@ def again(
         **_: Any,
     ) -> None:  # fmt: skip
         """Record the run as it is recorded, and be killed before anything is sent."""
-        kept = placing.settings(storage, policy, wanted.clusters, wanted.planned.tasks).to_json()
+        kept = pod_settings(
+            placing, storage, policy, wanted.clusters, wanted.planned.tasks
+        ).to_json()
         create_run(
             runs, name, record={**wanted.record, "executor": "kubernetes", "kubernetes": kept},
             samples=wanted.planned.samples, tasks=wanted.planned.tasks,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,11 @@ def test_results_are_collected_from_a_sink_meanwhile(higgsdemo: Any, tmp_path: P
         for task in TASKS:
             sink.deliver(result_of(task), "r")
         sink.deliver(result_of(TASKS[0]), "another")
+        sink.deliver(replace(result_of(TASKS[0]), version="0"), "r")
     said = higgsdemo("watch", "r", "--sink", url, "--every", 0.05)
     assert said.status == 0
+    assert said.err.count("refused, not part of this run:") == 1
+    assert "version '0'" in said.err
     assert "6 planned = 6 done" in said.out.splitlines()[-1]
 
 

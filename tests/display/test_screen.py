@@ -11,6 +11,7 @@ from rich.console import Console
 from higgsdemo.display.screen import Screen, bar, plain_line
 from higgsdemo.errors import Cause
 from higgsdemo.ledger import Counts, Problem
+from higgsdemo.ledger.news import Refusals
 from higgsdemo.monitor import Monitor, Rates, View
 from tests.ledger.builders import failure_of, make_tasks, result_of
 from tests.monitor.builders import new_run
@@ -78,6 +79,16 @@ def test_hostile_names_and_messages_change_nothing_on_the_terminal(view: View) -
     assert not any(mark in text for mark in ("\x07", "\u202e", "\r", "\x1b]", "\x1b[2J"))
     assert "[red]evil[/red]" in text
     assert "\n" not in plain_line(evil)
+
+
+def test_what_is_no_part_of_the_run_is_said_in_one_line(view: View) -> None:
+    strange = replace(view, refusals=Refusals(7, (f"a/{HOSTILE}: of another version",) * 7, 2))
+    text = "\n".join(shown(strange, 80, 24))
+    assert text.count("refused, not part of this run: a/") == 1
+    assert "more documents were refused" in text
+    assert "a sink came back without what it held" in text
+    assert "\x1b]" not in text
+    assert "refused" not in "\n".join(shown(view, 80, 24))
 
 
 def test_the_bar_shows_each_state_and_even_one_of_many() -> None:

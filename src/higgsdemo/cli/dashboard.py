@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from higgsdemo.cli.parts.console import err, out
 from higgsdemo.cli.parts.finding import AnyRun, find_run
-from higgsdemo.cli.parts.options import RUNS, RunsFolder
+from higgsdemo.cli.parts.options import RUNS, RunsFolder, redis_url
 from higgsdemo.cli.parts.storing import Storing, storage_options
 from higgsdemo.errors import UsageError
 from higgsdemo.monitor import replayed
@@ -85,7 +85,7 @@ def dashboard(
     from higgsdemo.display.dashboard import access
     from higgsdemo.display.dashboard.server import Dashboard, Door
 
-    urls = [*(sink or []), *([_redis(redis_host)] if redis_host else [])]
+    urls = [*(sink or []), *([redis_url(redis_host)] if redis_host else [])]
     if urls and replay is not None:
         raise UsageError("--replay plays what is there, and sinks bring what is new: one of them")
     if any(has_secret(url) for url in urls):
@@ -121,10 +121,6 @@ def dashboard(
         if open_it or (open_it is None and _is_desktop()):
             webbrowser.open(ways.url)
         asyncio.run(page.serve(listening))
-
-
-def _redis(host: str) -> str:
-    return host if "://" in host else f"redis://{host}"
 
 
 def _is_desktop() -> bool:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from higgsdemo.inference import Completeness, Fit, Luminosity, Normalised, SampleShare
+from higgsdemo.ledger.news import Refusals
 
 _NAMES_SHOWN = 3
 _SMALL = 100.0  # pb^-1: below, 0.1 fb^-1 is too coarse a step
@@ -30,6 +31,16 @@ def luminosity_text(luminosity: Iterable[Luminosity]) -> str:
         elif beam:
             parts.append(beam)
     return ", ".join(parts)
+
+
+def refusals_text(refusals: Refusals, most: int = 3) -> list[str]:
+    """Return what came over the sinks and is no part of the run, at most so many lines of it."""
+    said = [f"refused, not part of this run: {one}" for one in refusals.examples[:most]]
+    if refusals.documents > most:
+        said.append("more documents were refused: --json counts them")
+    if refusals.emptied:
+        said.append("a sink came back without what it held: what was not collected is lost")
+    return said
 
 
 def fit_text(found: Fit, *, mathtext: bool = False) -> list[str]:

@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from higgsdemo.display.captions import refusals_text
 from higgsdemo.display.plot import figure
 from higgsdemo.display.screen import plain_line
 from higgsdemo.display.words import plain
@@ -74,7 +75,8 @@ class LiveRun:
             except HiggsdemoError as error:
                 self._picture = f"<pre>{html.escape(plain(str(error), lines=True))}</pre>"
             self._drawn = view.counts.done
-        said = [plain_line(view), *(self._gathering.standing.notes if self._gathering else ())]
+        said = [plain_line(view), *refusals_text(view.refusals)]
+        said += self._gathering.standing.notes if self._gathering else ()
         self._handle.update(_bundle("\n".join(map(plain, said)), self._picture), raw=True)
         if self._gathering is not None and self._gathering.failed:
             return False

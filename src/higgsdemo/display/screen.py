@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from higgsdemo.display.captions import fit_text
+from higgsdemo.display.captions import fit_text, refusals_text
 from higgsdemo.display.progress import duration
 from higgsdemo.display.spectrum import legend, sparkline, spectrum_text
 from higgsdemo.display.style import DEMO_MARK, GROUP_STYLES
@@ -45,7 +45,8 @@ class Screen:
     def _parts(self, width: int, height: int) -> list[RenderableType]:
         view = self._view
         head = [self._title(width), self._bar(width), *self._figures(width)]
-        tail = [*self._physics(width), *self._failures(width, 3), *self._notes]
+        tail = [*self._physics(width), *self._failures(width, 3)]
+        tail += [*self._refused(width), *self._notes]
         left = height - len(head) - len(tail) - 2
         if width >= _SIDE_BY_SIDE:
             names = self._samples(width // 2 - 2, left)
@@ -186,6 +187,14 @@ class Screen:
         if hidden > 0:
             lines.append(Text(f"{hidden} more kinds of failures: higgsdemo status {view.run_id}",
                               style="dim"))  # fmt: skip
+        for line in lines:
+            line.truncate(width, overflow="ellipsis")
+        return lines
+
+    def _refused(self, width: int) -> list[Text]:
+        lines = [
+            Text(first_line(said), style="yellow") for said in refusals_text(self._view.refusals, 1)
+        ]
         for line in lines:
             line.truncate(width, overflow="ellipsis")
         return lines

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from higgsdemo import workflows
 from higgsdemo.errors import HiggsdemoError, RunError, TransientError
-from higgsdemo.ledger import Collected, Collector, Ledger, Manifest, RunDirectory
+from higgsdemo.ledger import Collector, Ledger, Manifest, RunDirectory
 from higgsdemo.sinks import Page, Sink
 
 OpenSinks = Callable[[], Sequence[Sink]]
@@ -29,28 +29,19 @@ _PATIENCE_S = 10.0  # for the page that is being taken in when we end; what it h
 class Standing:
     """How the collecting is: `state` is "beginning", "looking", "collecting" or "waiting".
 
-    `text` says so for people. `silent` has why sinks are not read, by URL; `refused` is how many
-    documents are not part of the run, `refusal` one of them; `emptied`, how often a sink was found
-    without what it had held.
+    `text` says so for people; `silent` has why sinks are not read, by URL. What the sinks held is
+    in the ledger, and so in every view.
     """
 
     state: str = "beginning"
     text: str = "beginning to collect"
     silent: Mapping[str, str] = field(default_factory=dict)
-    refused: int = 0
-    refusal: str = ""
-    emptied: int = 0
 
     @property
     def notes(self) -> list[str]:
         """What people should know; nothing if all is well."""
         said = [] if self.state in ("beginning", "collecting") else [self.text]
-        said += [f"going on without {url}: {why}" for url, why in self.silent.items()]
-        if self.refused:
-            said.append(f"{self.refused} documents refused, e.g. {self.refusal}")
-        if self.emptied:
-            said.append("the sink came back without what it held: what was not collected is lost")
-        return said
+        return said + [f"going on without {url}: {why}" for url, why in self.silent.items()]
 
 
 class Gathering:
@@ -164,15 +155,9 @@ class Gathering:
 
     def _say(self, state: str, text: str, collector: Collector | None = None) -> None:
         """Tell how it is, if that is news."""
-        total = Collected() if collector is None else collector.total
         silent = {} if collector is None else collector.silent
         said = Standing(
-            state,
-            text,
-            silent={url: error.why or error.what for url, error in silent.items()},
-            refused=len(total.refused),
-            refusal=": ".join(next(iter(total.refused.items()), ())),
-            emptied=total.emptied,
+            state, text, {url: error.why or error.what for url, error in silent.items()}
         )
         if said != self.standing:
             self.standing = said

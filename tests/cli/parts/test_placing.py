@@ -14,6 +14,7 @@ from higgsdemo.cli import submit
 from higgsdemo.cli.parts import placing
 from higgsdemo.cli.parts.forecasting import Wanted, share
 from higgsdemo.cli.parts.placing import Placing
+from higgsdemo.cli.parts.pods import PASSED, pod_settings
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.executors import Policy
 from higgsdemo.executors.kubernetes.documents import job_documents
@@ -88,7 +89,7 @@ def made_of(
 ) -> Made:
     """Make the documents as `launch` does, but send them nowhere."""
     del name, runs
-    settings = chosen.settings(storage, policy, wanted.clusters, wanted.planned.tasks)
+    settings = pod_settings(chosen, storage, policy, wanted.clusters, wanted.planned.tasks)
     _, jobs = share(wanted, settings, {one: Room("") for one in wanted.clusters})
     (job,) = jobs
     placed = PlacedJob(
@@ -108,7 +109,7 @@ def submitted(
 ) -> Callable[..., Made]:
     """Give the words of `submit` besides the plain ones; return what it would make."""
     (tmp_path / "samples.yaml").write_text(SAMPLES)
-    for name in placing.PASSED:
+    for name in PASSED:
         monkeypatch.delenv(name, raising=False)
     came: list[Made] = []
     monkeypatch.setattr(submit, "launch", lambda *said, **_: came.append(made_of(*said)))

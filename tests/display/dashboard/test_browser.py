@@ -24,6 +24,10 @@ from tests.display.dashboard.builders import (
     tasks_of,
 )
 from tests.display.dashboard.conftest import Tab
+from tests.display.dashboard.test_follow import push
+from tests.services.fixtures import or_skip
+from tests.services.redis import redis_server
+from tests.sinks.conftest import use_redis
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium")]
 Open = Callable[..., Tab]
@@ -192,6 +196,41 @@ def test_it_comes_back_after_kill_9(tmp_path: Path, tab: Open) -> None:
         page.until("() => /24 done/.test(document.getElementById('counts').textContent)")
 
 
+def test_it_goes_on_when_redis_was_killed_and_when_it_came_back_empty(
+    tmp_path: Path, tab: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path)
+    tasks = run.manifest().tasks
+    counts = "document.getElementById('counts').textContent"
+    following = "document.getElementById('follow').textContent"
+    with or_skip(redis_server(tmp_path)) as server:
+        url = use_redis(server, monkeypatch)
+        push(url, run, tasks[:9])
+        with dashboard(run, "--sink", url) as one:
+            page = tab()
+            page.go(one.url)
+            page.until(f"() => {counts}.includes(' 9 done')")
+            server.kill()
+            page.until(f"() => {following}.includes('waiting for the sink')")
+            assert page.text("#link") == "live"  # of the server, which is there
+            assert " 9 done" in page.text("#counts")  # what is known is shown as before
+            server.restart()
+            push(url, run, tasks[9:15])
+            page.until(f"() => {counts}.includes(' 15 done')")
+            page.until(f"() => {following}.startsWith('collecting from')")
+            assert not page.page.locator("#alarms").is_visible()
+            server.restart(keep_data=False)
+            push(url, run, tasks[15:])
+            page.until(f"() => {counts}.includes('complete')")
+            assert "came back without what it held" in page.text("#alarms")
+            truth = of_ledger(run).spectrum(["higgs", "zz"]).contents
+            page.until("() => higgsdemo.plots.columns['stack-zz'].top.some((top) => top > 0.1)")
+            assert page.column("hover", "total") == pytest.approx(truth)
+    with run.ledger() as ledger:
+        made = results(tasks)
+        assert dict(ledger.digests()) == {task.id: made[task.id].digest for task in tasks}
+
+
 def test_hostile_names_are_text(tmp_path: Path, tab: Open) -> None:
     evil = Sample(HOSTILE, "zz", (), year=2012, cross_section_pb=1.0, generated_events=4000)
     run = make_run(tmp_path, samples=(*SAMPLES[:3], evil), title=HOSTILE)
@@ -232,7 +271,7 @@ def test_the_ledger_is_searched_and_paged_on_the_server(served: Served, tab: Ope
     page.page.fill("#text", "zz4e 2.root")
     page.until("() => document.querySelectorAll('#tasks tbody tr').length", 1)
     page.page.locator("#tasks .open").click()
-    assert "1 attempt" in page.text("#detail")
+    page.until("() => document.getElementById('detail').innerText.includes('1 attempt')")
     page.page.get_by_text("Close", exact=True).click()
     page.page.fill("#text", "")
     page.page.select_option("#sample", "Higgs")

@@ -37,6 +37,20 @@ def check(
         would_not_start(error)
 
 
+def largest_staged(tasks: Sequence[Task]) -> tuple[int, str]:
+    """Return the size in bytes and the URL of the largest file that would be staged in.
+
+    (0, "") if there is none: files of a disk are read where they are.
+    """
+    sizes = (
+        (file.size_bytes, file.url)
+        for task in tasks
+        for file in task.files
+        if file.size_bytes is not None and scheme_of(file.url) not in (None, "file")
+    )
+    return max(sizes, default=(0, ""))
+
+
 def would_not_start(error: HiggsdemoError) -> None:
     """Say what would keep a run from starting."""
     headline, *rest = error.lines()
@@ -80,13 +94,7 @@ def _check_room(tasks: Sequence[Task], access: Access) -> None:
     stage = access.stage_in
     if stage is None:
         return
-    sizes = (
-        (file.size_bytes, file.url)
-        for task in tasks
-        for file in task.files
-        if file.size_bytes is not None and scheme_of(file.url) not in (None, "file")
-    )
-    size, url = max(sizes, default=(0, ""))
+    size, url = largest_staged(tasks)
     free = shutil.disk_usage(stage.folder).free
     room = free if stage.limit_bytes is None else min(free, stage.limit_bytes)
     if size > room:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 
 from higgsdemo.cli.parts.console import err, out
+from higgsdemo.display.captions import refusals_text
 from higgsdemo.display.screen import Screen, plain_line
 from higgsdemo.display.words import plain
 from higgsdemo.monitor import Monitor, View
@@ -79,7 +80,7 @@ def _in_lines(
     said_at = -float("inf")
     while True:
         view = monitor.refresh()
-        for note in notes(view):
+        for note in (*refusals_text(view.refusals), *notes(view)):
             if note not in noted:
                 err.print(f"[yellow]{escape(plain(note))}[/]")
                 noted.add(note)

@@ -16,6 +16,7 @@ from higgsdemo.cli.parts.console import err, out, print_json, print_table
 from higgsdemo.cli.parts.finding import check_name, publish
 from higgsdemo.cli.parts.forecasting import Wanted, forecast_of, rooms_of, share, show_forecast
 from higgsdemo.cli.parts.placing import Placing
+from higgsdemo.cli.parts.pods import pod_settings
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.display.forecast import forecast_table
 from higgsdemo.display.tables import number, size
@@ -57,7 +58,7 @@ def launch(
         placing = dataclasses.replace(
             placing, image=placing.image or "worker", sinks=placing.sinks or ("s3://results",)
         )
-    settings = placing.settings(storage, policy, wanted.clusters, wanted.planned.tasks)
+    settings = pod_settings(placing, storage, policy, wanted.clusters, wanted.planned.tasks)
     with ExitStack() as stack:
         clusters: dict[str, Cluster] = {}
         try:
@@ -102,8 +103,9 @@ def launch(
         with made.driving(), made.ledger() as ledger:
             placements = Placements(ledger)
             placements.place(jobs, lambda sample, number_: job_name(name, sample, number_))
-            _send(made, clusters, settings, placements, tasks, undo=True, as_json=as_json)
+            failed = _send(made, clusters, settings, placements, tasks, undo=True, as_json=as_json)
         publish(made, reached, storage.access())
+        _raise_unanswered(made, clusters, failed)
     return made
 
 
@@ -131,8 +133,9 @@ def submit_again(made: RunDirectory, placing: Placing, storage: Storing, *, as_j
             _, jobs = share(wanted, settings, rooms)
             placements.place(jobs, lambda sample, number_: job_name(made.id, sample, number_))
         _give_keys(clusters, settings.namespace, storage)
-        _send(made, clusters, settings, placements, tasks, undo=False, as_json=as_json)
+        failed = _send(made, clusters, settings, placements, tasks, undo=False, as_json=as_json)
     publish(made, settings.sinks, storage.access())
+    _raise_unanswered(made, clusters, failed)
 
 
 def _give_keys(clusters: Mapping[str, Cluster], namespace: str, storage: Storing) -> None:
@@ -182,7 +185,8 @@ def _send(
     *,
     undo: bool,
     as_json: bool,
-) -> None:
+) -> Mapping[str, HiggsdemoError]:
+    """Send what is planned and not made yet; return the clusters that did not answer, and why."""
     from higgsdemo.executors.kubernetes.submit import send, take_back
 
     with err.status("submitting"):
@@ -200,8 +204,15 @@ def _send(
             else error.hint,
         )
     _tell_sent(made, sent, failed, as_json)
+    return failed
+
+
+def _raise_unanswered(
+    made: RunDirectory, clusters: Mapping[str, Cluster], failed: Mapping[str, HiggsdemoError]
+) -> None:
+    """Raise RunError if there are any; the run is where the others work on it."""
     if failed:
-        name, error = next(iter(failed.items()))
+        error = next(iter(failed.values()))
         raise RunError(
             f"the run waits for {len(failed)} of {len(clusters)} clusters: {', '.join(failed)}",
             why=error.why or error.what,

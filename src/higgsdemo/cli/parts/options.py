@@ -68,6 +68,11 @@ def key_values(pairs: list[str], option: str) -> dict[str, str]:
     return read
 
 
+def redis_url(host: str) -> str:
+    """Return the URL of what `--redis-host` says: `HOST`, `HOST:PORT`, or a whole URL."""
+    return host if "://" in host else f"redis://{host}"
+
+
 def memory_bytes(text: str, option: str = "--memory") -> int:
     """Read an amount of bytes such as `2GB` or `512MiB`; `0` is no limit."""
     from pydantic import ByteSize, TypeAdapter, ValidationError

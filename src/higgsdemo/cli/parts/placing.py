@@ -1,4 +1,4 @@
-"""The options of clusters: which ones, what pods are like, where results go.
+"""The options of clusters: which ones, what pods are like (see `pods`), where results go.
 
 @cluster_options
 def submit(..., placing: Placing) -> None:
@@ -6,35 +6,20 @@ def submit(..., placing: Placing) -> None:
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from higgsdemo.cli.parts.options import gathered, key_values
-from higgsdemo.cli.parts.storing import Storing
+from higgsdemo.cli.parts.options import gathered, key_values, redis_url
 from higgsdemo.clusters.labels import NAMESPACE, check_namespace
 from higgsdemo.clusters.scheduling import read_node_selector, read_toleration
 from higgsdemo.errors import UsageError
 from higgsdemo.storage import has_secret
-from higgsdemo.storage.urls import scheme_of
-
-if TYPE_CHECKING:
-    from higgsdemo.executors import Policy
-    from higgsdemo.executors.kubernetes.settings import PodSettings
-    from higgsdemo.model import Task
 
 _PANEL = "Kubernetes"
-STAGE_BYTES = 4_000_000_000  # of memory for whole files, where no limit is given
-# What pods need to know of our own environment: where things are, never who we are.
-PASSED = (
-    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
-    *("STORAGE_EMULATOR_HOST", "HIGGSDEMO_STORAGE_HOST", "HIGGSDEMO_ANONYMOUS"),
-    *("HIGGSDEMO_CONNECTIONS", "HIGGSDEMO_STALL_S", "HIGGSDEMO_STAGGER_S"),
-)
 _SECRET_WORDS = ("SECRET_ACCESS", "SECRET_KEY", "ACCESS_KEY", "PASSWORD", "TOKEN", "CREDENTIAL")
 
 
@@ -66,127 +51,6 @@ class Placing:
     pull_secret: str
     pull_policy: str
     patience_s: float
-
-    def settings(
-        self,
-        storage: Storing,
-        policy: Policy,
-        clusters: Sequence[str],
-        tasks: Sequence[Task],
-    ) -> PodSettings:
-        """Return what pods are like. Raises UsageError for what pods cannot do."""
-        from higgsdemo.executors.kubernetes.documents import TASKS_DIR, file_name
-        from higgsdemo.executors.kubernetes.settings import SPOT, PodSettings
-
-        if not self.image:
-            raise UsageError(
-                "no image of the workers is named",
-                hint="--image REGISTRY/worker:1, or HIGGSDEMO_IMAGE in the environment",
-            )
-        if not self.sinks:
-            raise UsageError(
-                "results have no way back",
-                hint="name a sink: --sink s3://BUCKET/PREFIX, --redis-host HOST, "
-                "--output-bucket BUCKET",
-            )
-        self._refuse_what_pods_cannot_reach(tasks)
-        files = {
-            file_name(path): _read(Path(path))
-            for path in {t.certified for t in tasks if t.certified}
-        }
-        environment = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
-        for name, value in environment.items():
-            if has_secret(value):
-                raise UsageError(
-                    f"the address in {name} carries a secret",
-                    hint="pods read it from a mounted secret: higgsdemo prepare puts it there",
-                )
-        environment |= dict(storage.plain)
-        authority = environment.pop("HIGGSDEMO_STORAGE_CA", None)
-        if authority:
-            files["storage-ca.pem"] = _read(Path(authority))
-            environment["HIGGSDEMO_STORAGE_CA"] = f"{TASKS_DIR}/storage-ca.pem"
-        environment.pop("HIGGSDEMO_STAGE_IN", None)
-        stage = storage.access().stage_in
-        stage_bytes = 0 if stage is None else stage.limit_bytes or STAGE_BYTES
-        _refuse_what_cannot_be_staged(tasks, stage_bytes)
-        return PodSettings(
-            image=self.image,
-            sinks=self.sinks,
-            clusters=tuple(clusters),
-            namespace=self.namespace,
-            cpu=self.cpu,
-            memory_bytes=policy.memory_bytes or 2_000_000_000,
-            memory_cap_bytes=4 * (policy.memory_bytes or 2_000_000_000),
-            stage_bytes=stage_bytes,
-            stage_folder="/dev/shm" if stage is None else str(stage.folder),
-            retries=self.backoff_limit,
-            tries=policy.tries,
-            skip_bad_files=policy.skip_bad_files,
-            environment={**environment, **self.environment},
-            files=files,
-            claims=self.claims,
-            resources=self.resources,
-            node_selector=self.node_selector,
-            tolerations=(*(SPOT if self.spot else ()), *self.tolerations),
-            queue_name=self.queue_name,
-            pull_secret=self.pull_secret,
-            pull_policy=self.pull_policy,
-            tasks_per_pod=self.tasks_per_pod,
-            parallelism=self.parallelism,
-        )
-
-    def _refuse_what_pods_cannot_reach(self, tasks: Sequence[Task]) -> None:
-        folders = tuple(self.claims.values())
-
-        def reached(url: str) -> bool:
-            scheme = scheme_of(url)
-            path = url.removeprefix("file://")
-            return scheme not in (None, "file") or path.startswith(folders or "\0")
-
-        for url in self.sinks:
-            if has_secret(url):
-                raise UsageError(
-                    "the address of a sink carries a secret",
-                    hint="pods read it from a mounted secret: higgsdemo prepare puts it there",
-                )
-            if not reached(url):
-                raise UsageError(
-                    "pods cannot deliver to a folder of this machine",
-                    where=url,
-                    hint="a claim of a shared disk can be mounted: --claim NAME:/PATH",
-                )
-        for task in tasks:
-            for file in task.files:
-                if not reached(file.url):
-                    raise UsageError(
-                        "pods cannot read files of this machine",
-                        where=task.label,
-                        hint="put them into a bucket: higgsdemo samples upload; or mount a claim "
-                        "of a shared disk: --claim NAME:/PATH",
-                    )
-
-
-def _refuse_what_cannot_be_staged(tasks: Sequence[Task], stage_bytes: int) -> None:
-    sizes = ((file.size_bytes or 0, file.url) for task in tasks for file in task.files)
-    size, url = max(sizes, default=(0, ""))
-    if stage_bytes and size > stage_bytes:
-        raise UsageError(
-            "pods have no space to stage the files in",
-            why=f"the largest has {size / 1e6:.1f} MB, their limit is {stage_bytes / 1e6:.1f} MB",
-            where=url,
-            hint="give them more, e.g. --stage-in /dev/shm:8GB, which is added to their memory; "
-            "or leave --stage-in out to stream what is needed",
-        )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            "cannot read a file that pods need", where=str(path), why=str(error)
-        ) from error
 
 
 def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -284,8 +148,7 @@ def _chosen(
             f"{scheme}://{output_bucket.removeprefix(f'{scheme}://').rstrip('/')}/higgsdemo"
         )
     if redis_host:
-        address = redis_host if "://" in redis_host else f"redis://{redis_host}"
-        sinks.append(address)
+        sinks.append(redis_url(redis_host))
     environment = key_values(env or [], "--env")
     for name, value in environment.items():
         if any(word in name.upper() for word in _SECRET_WORDS) or has_secret(value):

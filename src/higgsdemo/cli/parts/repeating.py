@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from higgsdemo.cli.parts.placing import PASSED, Placing
+from higgsdemo.cli.parts.placing import Placing
+from higgsdemo.cli.parts.pods import PASSED, pod_settings
 from higgsdemo.cli.parts.storing import Storing
 from higgsdemo.errors import UsageError
 
@@ -54,7 +55,7 @@ def refuse_other_options(
     again = dataclasses.replace(
         placing, image=placing.image or then.image, sinks=placing.sinks or then.sinks
     )
-    now = again.settings(storage, policy, clusters, ())
+    now = pod_settings(again, storage, policy, clusters, ())
     kept = made.record.get(SHAPE, {})
     for name, option in given.items():
         read = _reader(name, again)

@@ -6,7 +6,6 @@ nothing steers a terminal or turns the direction of writing; the page shows it a
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from typing import Any
 
@@ -39,8 +38,7 @@ def plain(text: object, most: int = 500) -> str:
 def standing(said: Standing) -> Section:
     """Return how the run is followed."""
     silent = {plain(url): plain(why) for url, why in said.silent.items()}
-    return {**dataclasses.asdict(said), "text": plain(said.text), "silent": silent,
-            "refusal": plain(said.refusal)}  # fmt: skip
+    return {"state": said.state, "text": plain(said.text), "silent": silent}
 
 
 def readable(text: str) -> str:
