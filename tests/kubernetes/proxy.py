@@ -1,7 +1,8 @@
-"""A proxy in front of an API server, for what servers do on a bad day: 429 for all, or silence."""
+"""A proxy in front of an API server, for what servers do on a bad day: 429, refusals, silence."""
 
 import http.client
 import http.server
+import json
 import socket
 import ssl
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tests.kubernetes.client import Client, Document, kubeconfig
 from tests.kubernetes.control_plane import ControlPlane
@@ -17,6 +19,7 @@ from tests.services.certificates import make_certificates
 from tests.services.process import LOOPBACK
 
 BLOCK = 64 * 1024
+REFUSAL = 'admission webhook "policy.example.org" denied the request: no more jobs today'
 NOT_FORWARDED = {"host", "connection", "content-length", "transfer-encoding"}
 
 
@@ -26,6 +29,7 @@ class Weather:
 
     refuse: int = 0  # of so many requests one is let through, the others get 429; 0: all are
     silent: bool = False  # nobody is answered
+    jobs: Literal["made", "refused", "unanswered"] = "made"  # once they are to be made in earnest
     seen: Counter[int] = field(default_factory=Counter)  # requests by the status of their answer
 
 
@@ -97,8 +101,15 @@ def _handler(proxy: Proxy) -> type[http.server.BaseHTTPRequestHandler]:
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             weather = proxy.weather
-            while weather.silent and not proxy.over.wait(0.1):
+            makes_job = self.command == "PATCH" and "/jobs/" in self.path
+            in_earnest = makes_job and "dryRun" not in self.path
+            while (
+                weather.silent or (in_earnest and weather.jobs == "unanswered")
+            ) and not proxy.over.wait(0.1):
                 pass
+            if in_earnest and weather.jobs == "refused":
+                self._refuse()
+                return
             total = sum(weather.seen.values())
             if weather.refuse and total % weather.refuse:
                 weather.seen[429] += 1
@@ -108,6 +119,14 @@ def _handler(proxy: Proxy) -> type[http.server.BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             self._pass_on(body)
+
+        def _refuse(self) -> None:
+            said = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": REFUSAL}
+            answer = json.dumps(said).encode()
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
 
         def _pass_on(self, body: bytes) -> None:
             host = proxy.cluster.server.removeprefix("https://")

@@ -94,6 +94,51 @@ def test_a_cluster_that_never_answers(prepared: Stage, tmp_path: Path) -> None:
         assert not (stage.commands.folder / "runs" / "silence").exists()
 
 
+def test_a_cluster_that_refuses_after_all(prepared: Stage, tmp_path: Path) -> None:
+    """It had agreed when it was asked. What others have taken already is taken back."""
+    one, two, _ = prepared.clusters
+    with proxy(two.control_plane, tmp_path) as before:
+        before.weather.jobs = "refused"
+        stage = prepared.on(one, two).through([one.control_plane.context(), before.context()])
+        said = stage.commands(*stage.submission("refused"), seconds=PATIENCE_S)
+        assert said.status == 1
+        assert f"cluster {two.name} refused the run; nothing of it is left" in said.err
+        assert "no more jobs today" in said.err
+        assert not (stage.commands.folder / "runs" / "refused").exists()
+
+        def left() -> list[str]:
+            every = [each for cluster in (one, two) for each in objects(cluster.client)]
+            return [name for _, name in every if "refused" in name]
+
+        wait_for(lambda: not left(), "its end")
+        before.weather.jobs = "made"
+        stage.commands.good(*stage.submission("refused"))
+        stage.commands.good("watch", "refused", seconds=PATIENCE_S)
+        assert stage.totals("refused") == stage.here()
+
+
+def test_a_cluster_that_stops_to_answer_while_jobs_are_made(
+    prepared: Stage, tmp_path: Path
+) -> None:
+    """The others work; who looks on from elsewhere finds the plan; said again, it is made."""
+    one, two, _ = prepared.clusters
+    with proxy(two.control_plane, tmp_path) as before:
+        before.weather.jobs = "unanswered"
+        stage = prepared.on(one, two).through([one.control_plane.context(), before.context()])
+        said = stage.commands(*stage.submission("midway"), seconds=PATIENCE_S)
+        assert said.status == 1
+        assert f"the run waits for 1 of 2 clusters: {two.name}" in said.err
+        assert "the others work" in said.err
+        assert uids(one.client)
+        assert uids(two.client) == []
+        elsewhere = ("--sink", stage.sinks[0], "--runs", "elsewhere", "--once", "--json")
+        assert '"planned"' in stage.commands("watch", "midway", *elsewhere).out
+        before.weather.jobs = "made"
+        stage.commands.good(*stage.submission("midway"))
+        stage.commands.good("watch", "midway", seconds=PATIENCE_S)
+        assert stage.totals("midway") == stage.here()
+
+
 def test_a_cluster_that_falls_silent(prepared: Stage, tmp_path: Path) -> None:
     """Its tasks go to the others. What it goes on doing unseen is counted once."""
     one, two, _ = prepared.clusters

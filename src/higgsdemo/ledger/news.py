@@ -52,6 +52,16 @@ def arrivals(ledger: Ledger, after: int = 0, until: int | None = None) -> Iterat
         ) from error
 
 
+def tasks_after(ledger: Ledger, sequence: int) -> list[tuple[int, str]]:
+    """Return (sequence number, task) of the results after the one with this number, in order."""
+    return [
+        (row[0], row[1])
+        for row in ledger.ask(
+            "SELECT sequence, task FROM results WHERE sequence > ? ORDER BY sequence", sequence
+        )
+    ]
+
+
 def last_arrival(ledger: Ledger) -> int:
     """Return the sequence number of the newest result; 0 if there is none."""
     return int(ledger.ask("SELECT coalesce(max(sequence), 0) FROM results")[0][0])

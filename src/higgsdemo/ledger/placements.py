@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS placements (
     open INTEGER NOT NULL DEFAULT 1  -- 0: what this job makes of it is no longer waited for
 )""",
     "CREATE INDEX IF NOT EXISTS placements_by_job ON placements (job, position)",
+    "CREATE INDEX IF NOT EXISTS placements_by_task ON placements (task, job)",
+    "CREATE INDEX IF NOT EXISTS attempts_unnamed ON attempts (number) WHERE place = 'unknown'",
     "CREATE UNIQUE INDEX IF NOT EXISTS placements_open ON placements (task) WHERE open = 1",
 )
 
@@ -295,6 +297,10 @@ class Placements:
             "SELECT task, count(*) FROM attempts WHERE outcome = 'resources' GROUP BY task"
         )
         return dict(rows)
+
+    def tries(self) -> dict[str, int]:
+        """Return how many failed attempts were counted, of the tasks that have any."""
+        return dict(self._ledger.ask("SELECT id, tries FROM tasks WHERE tries > 0"))
 
     def told(self) -> dict[str, float]:
         """Return when the last failed attempt at an unfinished task ended, s since the epoch."""

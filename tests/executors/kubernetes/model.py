@@ -22,7 +22,7 @@ from higgsdemo.ledger.placements import Placements
 from higgsdemo.model import Failure, Result, Task
 from higgsdemo.sinks import Arrival, Page
 from higgsdemo.sinks.parcel import pack
-from tests.ledger.builders import SAMPLES, ZZ
+from tests.ledger.builders import SAMPLES, ZZ, make_task, result_of
 
 RUN = "test"
 NOW = Manners(patience_s=100.0, grace_s=0.0, wave_s=0.0, longest_wave_s=0.0)
@@ -296,3 +296,27 @@ class World:
         for _ in range(times):
             state = self.reconciler.step()
         return state
+
+
+def finish(world: World, job: ModelJob, index: int) -> None:
+    """Let a pod run well to its end: results are delivered, then it is done."""
+    for task in world.tasks_of(job, index):
+        world.sink.deliver(result_of(task))
+    job.done.add(index)
+
+
+def finish_all(world: World) -> None:
+    """Let everything that is left run well, to the end."""
+    for _ in range(60):
+        world.step(3)
+        if world.ledger.counts().ended:
+            return
+        for _, job, index in world.pods():
+            finish(world, job, index)
+    raise AssertionError(f"it does not end: {world.ledger.counts()}")
+
+
+def of_samples(samples: int, each: int) -> list[Task]:
+    """Return tasks of many samples: in a cluster, each is a job."""
+    named = [dataclasses.replace(ZZ, name=f"S{number}") for number in range(samples)]
+    return [make_task(number, sample) for sample in named for number in range(each)]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from higgsdemo.clusters import Cluster, Patience
+from higgsdemo.clusters.prepare import Preparation, prepare
 from higgsdemo.executors.kubernetes.reconcile import WAITING_ASKED_S
 from higgsdemo.executors.kubernetes.state import ClusterState
 from higgsdemo.ledger import closing_check, open_run
@@ -27,6 +28,7 @@ from tests.services.redis import RedisServer
 from tests.sinks.conftest import use_redis
 
 TASKS = 40
+USER = "developer"
 QUICK = Patience(total_s=2.0, connect_s=2.0, silence_s=5.0)
 SAMPLES = """
 title: test
@@ -46,20 +48,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def clusters(
     kwok_cluster: Callable[..., ControlPlane], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, ControlPlane]:
+    """Two clusters that an admin has prepared; we are a user with the role that is granted."""
     stages = Stages(run_ms=(300, 3000), bad_input=[3], transient=[5], preempted=[2])
     made = {name: kwok_cluster("3:4:16Gi", stages, name=name) for name in ("one", "two")}
-    config = write_kubeconfig(tmp_path / "kubeconfig", [each.context() for each in made.values()])
-    monkeypatch.setenv("KUBECONFIG", str(config))
-    for each in made.values():
-        each.client.create("/api/v1/namespaces", namespace())
-        account = {"apiVersion": "v1", "kind": "ServiceAccount"}
-        account |= {"metadata": {"name": "higgsdemo-worker"}}
-        each.client.create("/api/v1/namespaces/higgsdemo/serviceaccounts", account)
+    for name, each in made.items():
+        with Cluster.open(name, each.kubeconfig) as admin:
+            prepare(admin, Preparation("higgsdemo", grant=(USER,)))
+    contexts = [each.context(USER) for each in made.values()]
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "kubeconfig", contexts)))
     return made
-
-
-def namespace() -> dict[str, object]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "higgsdemo"}}
 
 
 @pytest.fixture
@@ -169,6 +166,9 @@ def test_a_run_survives_the_death_of_everything(
     assert "'pods': {" in out
     outcomes = check(tmp_path)
     assert outcomes["lost"] >= 2
+    status, out, err = end(start(tmp_path, "cleanup", "--clusters", "one,two", "--run", "demo"))
+    assert status == 0, err
+    assert {name: jobs(each) for name, each in clusters.items()} == {"one": {}, "two": {}}
     for cluster in opened.values():
         cluster.close()
 

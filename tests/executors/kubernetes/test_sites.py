@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from higgsdemo.clusters import Cluster, Patience
-from higgsdemo.errors import UsageError
+from higgsdemo.errors import Cause, UsageError
 from higgsdemo.executors.kubernetes import sites
 from higgsdemo.executors.kubernetes.engine import reconciling
+from higgsdemo.executors.kubernetes.pods import INDEX
 from higgsdemo.executors.kubernetes.settings import PodSettings
 from higgsdemo.executors.kubernetes.sites import ClusterSite
 from higgsdemo.ledger import create_run
@@ -67,6 +69,89 @@ def test_a_watch_that_is_open_is_a_sign_of_life(
         wait_for(lambda: bool(heard))
     (watch,) = [each.target for each in scripted.asked if "watch=1" in each.target][:1]
     assert "timeoutSeconds=20" in watch
+
+
+def job(version: int, **status: object) -> dict[str, object]:
+    metadata = {"name": "a", "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {"completions": 3}, "status": status}
+
+
+def stream(*events: tuple[str, dict[str, object]]) -> Reply:
+    lines = [json.dumps({"type": kind, "object": each}) + "\n" for kind, each in events]
+    return Reply(body="".join(lines).encode())
+
+
+def watches(scripted: ScriptedApi) -> list[dict[str, str]]:
+    asked = [urlsplit(each.target).query for each in scripted.asked]
+    return [dict(parse_qsl(query)) for query in asked if "watch=1" in query]
+
+
+def test_a_watch_goes_on_where_the_last_one_ended_and_bookmarks_move_it(
+    scripted: ScriptedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "PAUSE_S", 0.01)
+    bookmark = ("BOOKMARK", {"metadata": {"resourceVersion": "90"}})
+    scripted.say(
+        LIST,
+        stream(("ADDED", job(12, active=3)), ("MODIFIED", job(15, active=1, succeeded=2))),
+        stream(bookmark),  # nothing of ours happened for a long while
+        stream(("MODIFIED", job(95, succeeded=3))),
+    )
+    with watched(scripted, tmp_path) as site:
+        wait_for(lambda: len(watches(scripted)) >= 4)
+        seen = site.seen()
+    asked = watches(scripted)[:4]
+    assert [each["resourceVersion"] for each in asked] == ["7", "15", "90", "95"]
+    assert all(each["allowWatchBookmarks"] in ("1", "true") for each in asked)
+    assert (seen.jobs["a"].active, seen.jobs["a"].succeeded) == (0, 3)
+    assert len(scripted.asked) - len(watches(scripted)) == 1  # one list was enough
+
+
+def test_a_version_that_is_too_old_is_listed_anew_and_what_went_meanwhile_is_gone(
+    scripted: ScriptedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "PAUSE_S", 0.01)
+    later = Reply(document={"metadata": {"resourceVersion": "500"}, "items": []})
+    scripted.say(LIST, stream(("ADDED", job(12, active=3)), ("ERROR", OLD["object"])), later)
+    with watched(scripted, tmp_path) as site:
+        wait_for(lambda: "500" in [each["resourceVersion"] for each in watches(scripted)])
+        assert site.seen().jobs == {}
+        assert site.seen().problem == ""  # of no interest to anybody
+
+
+def failed_pod(index: int, when: str, code: int) -> dict[str, object]:
+    ended = {"name": "worker", "state": {"terminated": {"exitCode": code}}}
+    return {
+        "metadata": {
+            "name": f"p-{index}-{when}",
+            "labels": {INDEX: str(index)},
+            "creationTimestamp": when,
+        },
+        "status": {"phase": "Failed", "containerStatuses": [ended]},
+    }
+
+
+def test_only_failed_pods_are_asked_about_and_never_all_at_once(
+    scripted: ScriptedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClusterSite, "_follow", lambda _: None)
+    first = [failed_pod(3, "2026-01-02", 65), failed_pod(3, "2026-01-01", 75)]
+    scripted.say(Reply(document={"items": first}), Reply(document={"items": []}))
+    with watched(scripted, tmp_path) as site:
+        found = site.endings("a", range(100)).result(60)
+    assert len(found) == 100
+    assert [index for index, each in found.items() if each is not None] == [3]
+    last = found[3]
+    assert last is not None
+    assert last.cause is Cause.BAD_INPUT  # of two tries the later one
+    asked = [dict(parse_qsl(urlsplit(each.target).query)) for each in scripted.asked]
+    assert len(asked) == 3
+    assert {each["fieldSelector"] for each in asked} == {"status.phase=Failed"}
+    assert all(int(each["limit"]) <= 5 * sites.PODS_ASKED for each in asked)
+    assert all(
+        each["labelSelector"].startswith("batch.kubernetes.io/job-name=a,") for each in asked
+    )
+    assert max(len(each.target) for each in scripted.asked) < 2000
 
 
 def test_a_server_that_has_forgotten_every_version_is_not_asked_without_a_pause(

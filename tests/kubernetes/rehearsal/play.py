@@ -104,15 +104,6 @@ def _config(folder: Path, settings: Settings, clusters: Sequence[ControlPlane]) 
                 "tasks": settings.tasks,
                 "contexts": [cluster.name for cluster in clusters],
                 "kubeconfig": str(join_kubeconfigs(clusters, folder / "kubeconfig")),
-                "clusters": [
-                    {
-                        "name": cluster.name,
-                        "server": cluster.client.server,
-                        "authority": str(cluster.client.authority),
-                        "token": cluster.client.token,
-                    }
-                    for cluster in clusters
-                ],
                 "namespace": NAMESPACE,
                 "sink": f"file://{sink}",
                 "runs": str(folder / "runs"),

@@ -8,20 +8,22 @@ task by task: the truth that the account is compared with.
 
 import base64
 import json
+import queue
 import sys
-import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from higgsdemo.errors import Cause
+from higgsdemo.clusters import Cluster, Patience
+from higgsdemo.errors import Cause, HiggsdemoError
 from higgsdemo.model import Failure, Task
 from higgsdemo.sinks import open_sink
 from higgsdemo.worker.blocks import read_tasks
-from tests.kubernetes.client import Client
 from tests.kubernetes.rehearsal.tasks import result_of
 
-LOOK_S = 1.0
+AGAIN_S = 1.0  # after a cluster did not answer
+WATCH_S = 60.0
 
 
 def indexes(text: str) -> set[int]:
@@ -33,80 +35,90 @@ def indexes(text: str) -> set[int]:
     return found
 
 
-class Cluster:
-    """What one cluster's pods have delivered."""
+class Pods:
+    """What the pods of one cluster have delivered."""
 
-    def __init__(self, name: str, client: Client, namespace: str, bad_input: set[int]) -> None:
-        self.name = name
-        self._client = client
+    def __init__(self, cluster: Cluster, namespace: str, bad_input: set[int], folder: Path) -> None:
+        self.name = cluster.name
+        self._cluster = cluster
         self._inside = f"namespaces/{namespace}"
         self._bad_input = bad_input
-        self._tasks: dict[str, list[tuple[Task, ...]]] = {}
+        self._folder = folder
+        self._mounts: dict[str, Path] = {}  # of a job's tasks, as its pods have them
         self._done: set[tuple[str, int]] = set()
 
-    def news(self, run_id: str) -> list[tuple[Task, bool, str]]:
-        """Return tasks that ended since the last look: whether well, and in which job."""
-        found = []
-        for job in self._client.items(f"/apis/batch/v1/{self._inside}/jobs?limit=500"):
-            name, status = job["metadata"]["name"], job.get("status") or {}
-            if job["metadata"]["labels"].get("higgsdemo/run") != run_id:
-                continue
-            well = indexes(status.get("completedIndexes", ""))
-            badly = indexes(status.get("failedIndexes", "")) & self._bad_input
-            for index in sorted(well | badly):
-                if (name, index) not in self._done:
-                    self._done.add((name, index))
-                    found += [(task, index in well, name) for task in self._of(job, run_id)[index]]
+    def follow(self, run_id: str, hear: "queue.Queue[tuple[Pods, Any]]") -> None:
+        """Hand on each state of each job, for ever: at once, as workers deliver before they end."""
+        path, selector = f"/apis/batch/v1/{self._inside}/jobs", f"higgsdemo/run={run_id}"
+        while True:
+            try:
+                listed = self._cluster.get(path, labelSelector=selector, limit=500)
+                for job in listed.get("items") or ():
+                    hear.put((self, job))
+                version = listed["metadata"]["resourceVersion"]
+                while True:
+                    for event in self._cluster.watch(
+                        path, selector=selector, version=version, timeout_s=WATCH_S
+                    ):
+                        version = event["object"]["metadata"]["resourceVersion"]
+                        if event["type"] in ("ADDED", "MODIFIED"):
+                            hear.put((self, event["object"]))
+            except (HiggsdemoError, OSError, KeyError):
+                time.sleep(AGAIN_S)  # a cluster that is lost has no pods that end
+
+    def news(self, job: Any, run_id: str) -> list[tuple[Task, bool, str]]:
+        """Return tasks of a job that ended since it was seen last: whether well, and its name."""
+        found: list[tuple[Task, bool, str]] = []
+        name, status = job["metadata"]["name"], job.get("status") or {}
+        well = indexes(status.get("completedIndexes", ""))
+        badly = indexes(status.get("failedIndexes", "")) & self._bad_input
+        for index in sorted(well | badly):
+            if (name, index) not in self._done:
+                tasks = read_tasks(self._mount(job), index, run_id)
+                found += [(task, index in well, name) for task in tasks]
+                self._done.add((name, index))
         return found
 
-    def _of(self, job: Any, run_id: str) -> list[tuple[Task, ...]]:
-        """Return the tasks of each index, read as its pods would read them."""
+    def _mount(self, job: Any) -> Path:
+        """Return a folder with the tasks of a job."""
         name = job["metadata"]["name"]
-        if name not in self._tasks:
+        if name not in self._mounts:
             volumes = job["spec"]["template"]["spec"]["volumes"]
             sources = next(one for one in volumes if one["name"] == "tasks")["projected"]["sources"]
-            with tempfile.TemporaryDirectory() as folder:
-                for source in sources:
-                    path = f"/api/v1/{self._inside}/configmaps/{source['configMap']['name']}"
-                    for key, content in (self._client.get(path).get("binaryData") or {}).items():
-                        (Path(folder) / key).write_bytes(base64.b64decode(content))
-                self._tasks[name] = [
-                    read_tasks(Path(folder), index, run_id)
-                    for index in range(job["spec"]["completions"])
-                ]
-        return self._tasks[name]
+            folder = self._folder / self.name / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for source in sources:
+                path = f"/api/v1/{self._inside}/configmaps/{source['configMap']['name']}"
+                for key, content in (self._cluster.get(path).get("binaryData") or {}).items():
+                    (folder / key).write_bytes(base64.b64decode(content))
+            self._mounts[name] = folder
+        return self._mounts[name]
 
 
 def main() -> int:
     config = json.loads(Path(sys.argv[1]).read_text())
-    clusters = [
-        Cluster(
-            one["name"],
-            Client(one["server"], Path(one["authority"]), one["token"]),
-            config["namespace"],
-            set(config["bad_input"]),
-        )
-        for one in config["clusters"]
-    ]
+    run_id, stop = config["run"], Path(config["stop"])
+    heard: queue.Queue[tuple[Pods, Any]] = queue.Queue()
+    for name in config["contexts"]:
+        cluster = Cluster.open(name, Path(config["kubeconfig"]), Patience(total_s=5.0))
+        pods = Pods(cluster, config["namespace"], set(config["bad_input"]), stop.parent / "mounts")
+        threading.Thread(target=pods.follow, args=(run_id, heard), daemon=True).start()
     with open_sink(config["sink"]) as sink, Path(config["truth"]).open("a") as truth:
-        while not Path(config["stop"]).exists():
-            for cluster in clusters:
-                try:
-                    news = cluster.news(config["run"])
-                except OSError:
-                    continue  # a cluster that is lost has no pods that end
-                for task, well, job in news:
-                    outcome = (
-                        result_of(task)
-                        if well
-                        else Failure(task.id, Cause.BAD_INPUT, "the file is damaged")
-                    )
-                    sink.deliver(outcome, config["run"])
-                    truth.write(
-                        f"{task.id} {'done' if well else 'bad-input'} {cluster.name} {job}\n"
-                    )
-                truth.flush()
-            time.sleep(LOOK_S)
+        while not stop.exists():
+            try:
+                pods, job = heard.get(timeout=AGAIN_S)
+                news = pods.news(job, run_id)
+            except (queue.Empty, HiggsdemoError, OSError):
+                continue
+            for task, well, name in news:
+                outcome = (
+                    result_of(task)
+                    if well
+                    else Failure(task.id, Cause.BAD_INPUT, "the file is damaged")
+                )
+                sink.deliver(outcome, run_id)
+                truth.write(f"{task.id} {'done' if well else 'bad-input'} {pods.name} {name}\n")
+            truth.flush()
     return 0
 
 

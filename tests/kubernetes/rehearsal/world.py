@@ -112,7 +112,7 @@ def etcd_bytes(cluster: ControlPlane) -> int:
 def floor(folder: Path, tasks: int, nodes: int) -> dict[str, Any]:
     """Measure the controller's own floor: one Indexed Job of as many pods, alone, one cluster."""
     with world(folder, ["floor"], nodes) as (cluster,):
-        job = plain_job("floor", tasks, min(tasks, math.ceil(1.1 * nodes * SLOTS)))
+        job = plain_job("floor", tasks, min(tasks, nodes * SLOTS))
         path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
         meter = Meter([cluster])
         began = time.monotonic()

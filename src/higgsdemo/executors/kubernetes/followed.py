@@ -29,6 +29,12 @@ class Followed:
     asking: Future[dict[int, Ending | None]] | None = None
     endings: dict[int, Ending | None] = field(default_factory=dict)
     suspects: dict[str, float] = field(default_factory=dict)  # task -> since when
+    judged: JobStatus | None = None  # the status that was looked at last
+
+    def has_news(self, status: JobStatus | None) -> bool:
+        """Whether there may be anything to do: another status, or something still in question."""
+        settled = self.placed.state is JobState.PLACED and self.asking is None
+        return not settled or bool(self.suspects) or status is None or status != self.judged
 
     def mark(self, state: JobState) -> None:
         """Note how far the job is."""

@@ -13,6 +13,7 @@ from higgsdemo.executors.kubernetes.orders import apply_jobs
 from higgsdemo.executors.kubernetes.settings import PodSettings
 from higgsdemo.executors.kubernetes.shares import Target, balance, make_jobs
 from higgsdemo.executors.kubernetes.sites import Apply, Seen, Site
+from higgsdemo.executors.kubernetes.waiting import Waiting
 from higgsdemo.ledger.placements import JobState, NewJob, PlacedJob, Placements
 from higgsdemo.model import Task
 
@@ -22,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class Placer:
-    """Gives tasks to clusters. `jobs` is shared with whoever follows them."""
+    """Gives tasks to clusters. `jobs` and `waiting` are shared with whoever follows them."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Placer:
         settings: PodSettings,
         policy: Policy,
         placements: Placements,
+        waiting: Waiting,
         sites: Mapping[str, Site],
         slots: Mapping[str, int],
         say: Say,
@@ -43,6 +45,7 @@ class Placer:
         self._settings = settings
         self._policy = policy
         self._placements = placements
+        self.waiting = waiting
         self._sites = sites
         self._slots = slots
         self._say = say
@@ -62,6 +65,7 @@ class Placer:
     def give_up(self, cluster: str, why: str) -> None:
         """Take all unfinished tasks from a cluster; they go to others. Results still count."""
         count = self._placements.give_up(cluster, why)
+        self.waiting.renew()
         self.given_up.add(cluster)
         for job in self.jobs.values():
             if job.placed.cluster == cluster:
@@ -79,9 +83,12 @@ class Placer:
         now = time.monotonic()
         if now < min(self._next_wave, self._next_if_idle):
             return
-        free = self._placements.free()
         self._next_if_idle = now + self._first_wave_s
-        if not free or (now < self._next_wave and len(free) < self._placements.unfinished()):
+        unfinished = self._placements.unfinished()
+        if self.waiting.count == unfinished:
+            return  # a job has each of them
+        free = self._placements.free()
+        if not free or (now < self._next_wave and len(free) < unfinished):
             return
         names = [name for name in self._sites if name not in self.given_up]
         answering = [
@@ -96,6 +103,7 @@ class Placer:
             self._new_jobs(free, targets),
             lambda sample, number: job_name(self._run_id, sample, number),
         )
+        self.waiting.renew()
         self.jobs |= {job.number: Followed(job) for job in placed}
         where = ", ".join(dict.fromkeys(job.cluster for job in placed))
         self._say(f"{len(free)} tasks are placed anew, job {placed[-1].number}: {where}")

@@ -19,18 +19,21 @@ from typing import Protocol, Self
 from higgsdemo.errors import Cause, HiggsdemoError, TransientError
 from higgsdemo.executors.drive import Outcome, Policy
 from higgsdemo.executors.kubernetes.followed import everything, starts
-from higgsdemo.executors.kubernetes.judge import Known, judge, unexplained
+from higgsdemo.executors.kubernetes.judge import judge, unexplained
 from higgsdemo.executors.kubernetes.placing import Placer
 from higgsdemo.executors.kubernetes.relief import Relief
 from higgsdemo.executors.kubernetes.resharing import Resharer
 from higgsdemo.executors.kubernetes.settings import PodSettings
 from higgsdemo.executors.kubernetes.sites import Seen, Site
 from higgsdemo.executors.kubernetes.state import ClusterState, State, cluster_state
+from higgsdemo.executors.kubernetes.waiting import Waiting
 from higgsdemo.ledger import Collector, Ledger, Manifest
-from higgsdemo.ledger.placements import JobState, Open, Placements, Verdict
+from higgsdemo.ledger.placements import JobState, Placements, Verdict
 from higgsdemo.model import Failure
 
-TICK_S = 0.5
+TICK_S = 0.5  # from one look to the next, at least
+LONGEST_TICK_S = 5.0
+BUSY = 0.05  # of a core at most, in looks at large runs
 ORDERED_AGAIN_S = 30.0  # after this a cluster is told again to hold jobs, or let them go on
 WAITING_ASKED_S = 20.0  # how often a cluster is asked why pods wait
 
@@ -39,7 +42,7 @@ class Watcher(Protocol):
     """Somebody who watches a run in clusters."""
 
     def on_state(self, state: State) -> None:
-        """Hear how the run is, about twice a second."""
+        """Hear how the run is, twice a second at most, and more seldom if it is large."""
         ...
 
 
@@ -101,6 +104,7 @@ class Reconciler:
             settings,
             self._policy,
             self._placements,
+            Waiting(ledger, self._placements),
             self._sites,
             dict(slots or {}),
             self._say,
@@ -143,6 +147,7 @@ class Reconciler:
         """
         pause = stop or threading.Event()
         while not pause.is_set():
+            began = time.thread_time()
             state = self.step()
             watcher.on_state(state)
             if self._stopped_by is not None:
@@ -156,7 +161,8 @@ class Reconciler:
                     why=f"all are given up: {', '.join(sorted(self._placer.given_up))}",
                     hint="what is done is kept; start a new run in clusters that answer",
                 )
-            pause.wait(TICK_S)
+            took = time.thread_time() - began
+            pause.wait(min(max(TICK_S, took / BUSY), LONGEST_TICK_S))
         return None
 
     def step(self) -> State:
@@ -214,6 +220,8 @@ class Reconciler:
             self._looked_at = began
         if came.anything:
             self._placements.name_places()
+        if came.failures or came.alarms:
+            self._placer.waiting.renew()
         for url, silence in self._collector.silent.items():
             self._say(f"{url} is silent: {silence.why or silence.what}")
         if came.emptied:
@@ -284,23 +292,22 @@ class Reconciler:
         if now == self._followed and not any(job.suspects for job in jobs.values()):
             return
         self._followed = now
-        waiting: dict[int, list[Open]] = {}
-        for each in self._placements.open():
-            waiting.setdefault(each.job, []).append(each)
-        known = Known(
-            dict(self._ledger.ask("SELECT id, tries FROM tasks WHERE tries > 0")),
-            self._placements.told(),
-        )
+        waiting = self._placer.waiting
+        changed = waiting.refresh()
+        known = waiting.known
         verdicts: list[Verdict] = []
         running: list[tuple[str, str]] = []
         pausing: list[str] = []
         for number, job in jobs.items():
-            mine = waiting.get(number)
             site = seen.get(job.placed.cluster)
+            status = None if site is None else site.jobs.get(job.placed.name)
+            if number not in changed and not job.has_news(status):
+                continue
+            mine = waiting.of(number)
+            job.judged = status
             if not mine or site is None:
                 job.forget()
                 continue
-            status = site.jobs.get(job.placed.name)
             if status is not None:
                 job.seen = True
                 if job.placed.state is JobState.PLANNED and job.making is None:
@@ -322,6 +329,7 @@ class Reconciler:
                 verdicts += [verdict for verdict in found if verdict.task_id in ripe]
         if running or pausing:
             self._placements.show_running(running, pausing)
+            waiting.note_running([task for task, _ in running], pausing)
         self._settle(verdicts)
 
     def _settle(self, verdicts: Sequence[Verdict]) -> None:
@@ -331,6 +339,7 @@ class Reconciler:
             if verdict.failure is not None and not verdict.again:
                 self._perhaps_stop(verdict.failure)
         self._placements.name_places()  # before another job has what is done again
+        self._placer.waiting.renew()
         self._followed = None
 
     def _hold(self) -> None:

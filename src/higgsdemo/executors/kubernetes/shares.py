@@ -16,7 +16,6 @@ from higgsdemo.plan import BYTES_PER_CORE_SECOND
 START_S = 3.0  # a pod is scheduled, its container starts, the worker imports what it needs
 SHARE_OF_START = 0.1  # of a pod's life
 MOST_SPLIT = 25  # samples that every cluster gets a part of: each is two requests a cluster
-HEADROOM = 1.1  # pods that wait while others end, so that no core does
 _TASK_BYTES = 700  # of a task in a manifest, compressed, at the very most in an ordinary run
 
 
@@ -123,9 +122,9 @@ def make_jobs(
     """Put the tasks of a cluster into jobs: one for each sample, several where it is too large.
 
     `parallelism` is for the whole cluster; the jobs share it by their number of pods. Where there
-    are more jobs than it allows pods, some begin with none, and get theirs as others end; all do
-    `later`, when other jobs of the cluster have it. Without it, it follows the `slots`, and
-    without those every pod may run at once.
+    are more jobs than it allows pods, some begin with none, and get theirs as others end. Without
+    it, it follows the `slots`, and without those every pod may run at once. What is made `later`
+    begins with none: other jobs of the cluster have what there is, and give it as they end.
     """
     by_sample: dict[str, list[Task]] = {}
     for task in tasks:
@@ -146,7 +145,8 @@ def make_jobs(
     ]
     sizes = [len(part) for _, part in parts]
     at_once = parallelism or max(pods_at_once(slots) or sum(sizes), len(parts))
-    shares = share_out(0 if later and parallelism else at_once, sizes)
+    limited = bool(parallelism or slots)
+    shares = share_out(0 if later and limited else at_once, sizes)
     return [
         NewJob(cluster, sample, part, memory_bytes, share)
         for (sample, part), share in zip(parts, shares, strict=True)
@@ -154,8 +154,12 @@ def make_jobs(
 
 
 def pods_at_once(slots: int, parallelism: int = 0) -> int:
-    """Return how many pods of a run a cluster may be given at once; 0 is not known."""
-    return parallelism or math.ceil(HEADROOM * slots)
+    """Return how many pods of a run a cluster may be given at once; 0 is not known.
+
+    No more than have room: one that has to wait is written and told to all watchers once more, and
+    tried again whenever another ends, which costs the API server a fifth of its work.
+    """
+    return parallelism or slots
 
 
 def share_out(total: int, sizes: Sequence[int]) -> list[int]:
