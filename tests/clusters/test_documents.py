@@ -113,5 +113,8 @@ def test_prepare_puts_it_there_with_the_ports_of_the_command(
 def test_who_is_granted_a_role_may_do_what_runs_need_and_no_more() -> None:
     role, binding = submitter("ns", ["me"])
     may = {each for rule in role["rules"] for each in rule["resources"]}
-    assert may == {"configmaps", "events", "jobs", "namespaces", "pods", "resourcequotas"}
+    needed = {"configmaps", "events", "jobs", "namespaces", "pods", "resourcequotas"}
+    assert may == needed | {"serviceaccounts"}
+    (accounts,) = [rule for rule in role["rules"] if rule["resources"] == ["serviceaccounts"]]
+    assert accounts["verbs"] == ["get"]  # whether the cluster is prepared, seen beforehand
     assert [each["name"] for each in binding["subjects"]] == ["me"]

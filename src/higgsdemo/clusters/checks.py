@@ -58,6 +58,8 @@ SUBMIT = (
     Need("configmaps", ("get", "list", *_WRITE, "deletecollection")),
     Need("resourcequotas", ("list",)),
 )
+# Not needed, but with it `submit` sees beforehand that a cluster is not prepared.
+LOOK = (Need("serviceaccounts", ("get",)),)
 WATCH = (
     Need("jobs", ("get", "list", "watch"), "batch"),
     Need("pods", ("get", "list")),

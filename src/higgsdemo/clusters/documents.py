@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from higgsdemo.clusters import labels
-from higgsdemo.clusters.checks import CLEANUP, SUBMIT, WATCH
+from higgsdemo.clusters.checks import CLEANUP, LOOK, SUBMIT, WATCH
 
 Document = dict[str, Any]
 _PORTS = (80, 443, 1094, 1095)  # HTTP, HTTPS, XRootD and its HTTPS
@@ -122,7 +122,7 @@ def network_policy(inside: str, ports: Iterable[int] = ()) -> Document:
 def submitter(inside: str, users: Sequence[str]) -> tuple[Document, Document]:
     """Return a role with what submit, watch and cleanup need, no more, and who has it."""
     verbs: dict[tuple[str, str], list[str]] = {}
-    for need in (*SUBMIT, *WATCH, *CLEANUP):
+    for need in (*SUBMIT, *LOOK, *WATCH, *CLEANUP):
         known = verbs.setdefault((need.group, need.resource), [])
         known += [verb for verb in need.verbs if verb not in known]
     role = {
