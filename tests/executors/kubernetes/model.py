@@ -121,7 +121,6 @@ class ModelSite:
         self.deaf = 0  # how many orders to change jobs fail
         self.told = 0  # how many jobs were told how many pods to run at once
         self._shown = Seen()
-        self._revision = 0
         self._unanswered: list[Future[None]] = []
 
     def seen(self) -> Seen:
@@ -130,15 +129,13 @@ class ModelSite:
                 if not answer.done():
                     answer.set_exception(TransientError("no answer"))
             self._unanswered = []
-            self._revision += 1
             for job in self.jobs.values():
                 job.full = self.full
             shown = {name: job.status() for name, job in self.jobs.items()}
-            self._shown = Seen(shown, float("inf"), self._revision)
+            self._shown = Seen(shown, float("inf"))
         return Seen(
             self._shown.jobs,
             self._shown.listed_at,
-            self._shown.revision,
             self.silent_s,
             "no answer",
             self.refusal,

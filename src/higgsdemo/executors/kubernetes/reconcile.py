@@ -120,7 +120,6 @@ class Reconciler:
         self._reasons: dict[str, tuple[str, ...]] = {}
         self._asked_at: dict[str, float] = {}
         self._looked_at = 0.0  # when the last look at all sinks began, monotonic
-        self._followed: object = None  # what the ledger and the clusters said at the last look
         self._told: set[str] = set()
         self._words: list[str] = []
         self._stopped_by = self._stopped_before()
@@ -284,14 +283,6 @@ class Reconciler:
     def _follow_jobs(self, seen: Mapping[str, Seen]) -> None:
         """Judge what clusters say of the jobs whose tasks are waited for."""
         jobs = self._placer.jobs
-        now = (
-            {name: what.revision for name, what in seen.items()},
-            self._collector.total.results,
-            sum(self._collector.total.failures.values()),
-        )
-        if now == self._followed and not any(job.suspects for job in jobs.values()):
-            return
-        self._followed = now
         waiting = self._placer.waiting
         changed = waiting.refresh()
         known = waiting.known
@@ -340,7 +331,6 @@ class Reconciler:
                 self._perhaps_stop(verdict.failure)
         self._placements.name_places()  # before another job has what is done again
         self._placer.waiting.renew()
-        self._followed = None
 
     def _hold(self) -> None:
         """Have all clusters hold what is left of a run that stopped."""

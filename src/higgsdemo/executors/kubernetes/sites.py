@@ -47,7 +47,6 @@ class Seen:
 
     jobs: Mapping[str, JobStatus] = field(default_factory=dict)
     listed_at: float = 0.0
-    revision: int = 0
     silent_s: float = 0.0
     problem: str = ""
     refusal: HiggsdemoError | None = None
@@ -108,7 +107,6 @@ class ClusterSite:
         self._lock = threading.Lock()
         self._jobs: dict[str, JobStatus] = {}
         self._listed_at = 0.0
-        self._revision = 0
         self._heard_at = time.monotonic()
         self._problem = ""
         self._refusal: HiggsdemoError | None = None
@@ -129,7 +127,6 @@ class ClusterSite:
             return Seen(
                 dict(self._jobs),
                 self._listed_at,
-                self._revision,
                 time.monotonic() - self._heard_at,
                 self._problem,
                 self._refusal,
@@ -275,7 +272,6 @@ class ClusterSite:
         with self._lock:
             self._jobs = jobs
             self._listed_at = began
-            self._revision += 1
             self._heard_at = time.monotonic()
             self._problem, self._refusal = "", None
         return str(metadata.get("resourceVersion") or "")
@@ -301,7 +297,6 @@ class ClusterSite:
                     self._jobs.pop(name, None)
                 else:
                     self._jobs[name] = JobStatus.of(document)
-                self._revision += 1
             if self._closed.is_set():
                 break
         if time.monotonic() - began >= 0.9 * self._watch_s:
