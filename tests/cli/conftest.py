@@ -12,6 +12,18 @@ import pytest
 from higgsdemo.cli import main as program
 from tests.catalog.portal.conftest import fake, no_proxy  # noqa: F401 - fixtures
 
+SAMPLES = """
+title: test
+samples:
+  - name: ZZTo4mu
+    group: zz
+    year: 2012
+    cross_section_pb: 0.077
+    generated_events: 1000
+    files: [{files}]
+"""
+"""A sample file of one sample, for `format`."""
+
 
 @dataclass
 class Said:

@@ -22,19 +22,11 @@ from higgsdemo.executors.kubernetes.settings import PodSettings
 from higgsdemo.executors.kubernetes.submit import Room
 from higgsdemo.ledger.placements import JobState, PlacedJob
 from higgsdemo.model import Task
+from tests.cli.conftest import SAMPLES
 
 Higgsdemo = Callable[..., Any]
+FILES = "s3://bucket/a.root, s3://bucket/b.root, s3://bucket/c.root"
 PLAIN = ("--samples", "samples.yaml", "--clusters", "one", "--image", "w:1", "--sink", "s3://b/p")
-SAMPLES = """
-title: test
-samples:
-  - name: ZZTo4mu
-    group: zz
-    year: 2012
-    cross_section_pb: 0.077
-    generated_events: 1000
-    files: [s3://bucket/a.root, s3://bucket/b.root, s3://bucket/c.root]
-"""
 
 
 @dataclass
@@ -108,7 +100,7 @@ def submitted(
     higgsdemo: Higgsdemo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Made]:
     """Give the words of `submit` besides the plain ones; return what it would make."""
-    (tmp_path / "samples.yaml").write_text(SAMPLES)
+    (tmp_path / "samples.yaml").write_text(SAMPLES.format(files=FILES))
     for name in PASSED:
         monkeypatch.delenv(name, raising=False)
     came: list[Made] = []
@@ -254,7 +246,7 @@ def test_what_no_cluster_would_take_is_told_here(
     higgsdemo: Higgsdemo, tmp_path: Path, words: str, said: str
 ) -> None:
     """Tolerations went to the API server unread."""
-    (tmp_path / "samples.yaml").write_text(SAMPLES)
+    (tmp_path / "samples.yaml").write_text(SAMPLES.format(files=FILES))
     answer = higgsdemo("submit", *PLAIN, *words.split())
     assert answer.status == 2
     assert said in answer.err
@@ -270,7 +262,7 @@ def test_a_file_that_no_pod_can_stage_in(higgsdemo: Higgsdemo) -> None:
 
 
 def test_run_stages_in_where_its_workers_are(higgsdemo: Higgsdemo, tmp_path: Path) -> None:
-    (tmp_path / "samples.yaml").write_text(SAMPLES)
+    (tmp_path / "samples.yaml").write_text(SAMPLES.format(files=FILES))
     here = higgsdemo("run", "samples.yaml", "--stage-in", "/no/such/place")
     assert (here.status, "there is no such folder" in here.err) == (2, True)
     words = ("--executor", "kubernetes", "--stage-in", "/no/such/place")

@@ -8,18 +8,9 @@ import pytest
 
 from higgsdemo.cli import submit
 from higgsdemo.cli.parts.pods import pod_settings
+from tests.cli.conftest import SAMPLES
 
 Higgsdemo = Callable[..., Any]
-SAMPLES = """
-title: test
-samples:
-  - name: ZZTo4mu
-    group: zz
-    year: 2012
-    cross_section_pb: 0.077
-    generated_events: 1000
-    files: [{url}]
-"""
 
 
 @pytest.fixture
@@ -36,7 +27,7 @@ def placed(
     monkeypatch.setattr(submit, "launch", launch)
 
     def place(url: str, words: Sequence[str]) -> str:
-        (tmp_path / "samples.yaml").write_text(SAMPLES.format(url=url))
+        (tmp_path / "samples.yaml").write_text(SAMPLES.format(files=url))
         said = higgsdemo(
             *("submit", "--samples", "samples.yaml", "--clusters", "one", "--image", "w:1"), *words
         )

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from higgsdemo import workflows
 from higgsdemo.clusters import Cluster
@@ -26,16 +26,22 @@ from tests.ledger.builders import result_of
 
 def tasks_of(cluster: Cluster, namespace: str, job: str, run_id: str) -> list[tuple[Task, ...]]:
     """Return the tasks of each index of a job, as its pods read them."""
-    maps = f"/api/v1/namespaces/{namespace}/configmaps"
     made = cluster.get(f"/apis/batch/v1/namespaces/{namespace}/jobs/{job}")
-    sources = made["spec"]["template"]["spec"]["volumes"][1]["projected"]["sources"]
     with tempfile.TemporaryDirectory() as folder:
-        for source in sources:
-            document = cluster.get(f"{maps}/{source['configMap']['name']}")
-            for name, content in (document.get("binaryData") or {}).items():
-                (Path(folder) / name).write_bytes(base64.b64decode(content))
+        mount(cluster, made, Path(folder))
         count = made["spec"]["completions"]
         return [read_tasks(Path(folder), index, run_id) for index in range(count)]
+
+
+def mount(cluster: Cluster, job: Mapping[str, Any], folder: Path) -> None:
+    """Put the tasks of a job into a folder, as its pods have them mounted."""
+    maps = f"/api/v1/namespaces/{job['metadata']['namespace']}/configmaps"
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    (tasks,) = [one["projected"] for one in volumes if one["name"] == "tasks"]
+    for source in tasks["sources"]:
+        document = cluster.get(f"{maps}/{source['configMap']['name']}")
+        for name, content in (document.get("binaryData") or {}).items():
+            (folder / name).write_bytes(base64.b64decode(content))
 
 
 class Workers:

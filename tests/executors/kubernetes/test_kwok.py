@@ -19,6 +19,7 @@ from higgsdemo.clusters.prepare import Preparation, prepare
 from higgsdemo.executors.kubernetes.reconcile import WAITING_ASKED_S
 from higgsdemo.executors.kubernetes.state import ClusterState
 from higgsdemo.ledger import closing_check, open_run
+from tests.cli.conftest import SAMPLES
 from tests.executors.kubernetes.pods import Workers
 from tests.kubernetes.client import wait_for, write_kubeconfig
 from tests.kubernetes.control_plane import ControlPlane
@@ -30,16 +31,6 @@ from tests.sinks.conftest import use_redis
 TASKS = 40
 USER = "developer"
 QUICK = Patience(total_s=2.0, connect_s=2.0, silence_s=5.0)
-SAMPLES = """
-title: test
-samples:
-  - name: ZZTo4mu
-    group: zz
-    year: 2012
-    cross_section_pb: 0.077
-    generated_events: 1000
-    files: [{files}]
-"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -6,7 +6,6 @@ exited with 65, nothing for one that used up its tries with 75. What was deliver
 task by task: the truth that the account is compared with.
 """
 
-import base64
 import json
 import queue
 import sys
@@ -20,6 +19,7 @@ from higgsdemo.errors import Cause, HiggsdemoError
 from higgsdemo.model import Failure, Task
 from higgsdemo.sinks import open_sink
 from higgsdemo.worker.blocks import read_tasks
+from tests.executors.kubernetes.pods import mount
 from tests.kubernetes.rehearsal.tasks import result_of
 
 AGAIN_S = 1.0  # after a cluster did not answer
@@ -41,7 +41,7 @@ class Pods:
     def __init__(self, cluster: Cluster, namespace: str, bad_input: set[int], folder: Path) -> None:
         self.name = cluster.name
         self._cluster = cluster
-        self._inside = f"namespaces/{namespace}"
+        self._path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._bad_input = bad_input
         self._folder = folder
         self._mounts: dict[str, Path] = {}  # of a job's tasks, as its pods have them
@@ -49,7 +49,7 @@ class Pods:
 
     def follow(self, run_id: str, hear: "queue.Queue[tuple[Pods, Any]]") -> None:
         """Hand on each state of each job, for ever: at once, as workers deliver before they end."""
-        path, selector = f"/apis/batch/v1/{self._inside}/jobs", f"higgsdemo/run={run_id}"
+        path, selector = self._path, f"higgsdemo/run={run_id}"
         while True:
             try:
                 listed = self._cluster.get(path, labelSelector=selector, limit=500)
@@ -83,14 +83,9 @@ class Pods:
         """Return a folder with the tasks of a job."""
         name = job["metadata"]["name"]
         if name not in self._mounts:
-            volumes = job["spec"]["template"]["spec"]["volumes"]
-            sources = next(one for one in volumes if one["name"] == "tasks")["projected"]["sources"]
             folder = self._folder / self.name / name
             folder.mkdir(parents=True, exist_ok=True)
-            for source in sources:
-                path = f"/api/v1/{self._inside}/configmaps/{source['configMap']['name']}"
-                for key, content in (self._cluster.get(path).get("binaryData") or {}).items():
-                    (folder / key).write_bytes(base64.b64decode(content))
+            mount(self._cluster, job, folder)
             self._mounts[name] = folder
         return self._mounts[name]
 
