@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import re
@@ -110,28 +111,50 @@ def dashboard(run: RunDirectory, url: str) -> Iterator[tuple[subprocess.Popen[st
         process.wait()
 
 
-async def look_on(address: str, count: int) -> tuple[list[tuple[float, int]], dict[str, Any]]:
-    """Look at the page until all is in; return when each update came, and the last sections."""
+@dataclasses.dataclass
+class Seen:
+    """What a page showed: when and how many results at each change, and its sections at the end.
+
+    `cpu_s` is the CPU time of the server from when the first result could come until the page
+    had the last.
+    """
+
+    began: float = 0.0
+    cpu_s: float = 0.0
+    updates: list[tuple[float, int]] = dataclasses.field(default_factory=list)
+    sections: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+async def look_on(address: str, count: int, server: psutil.Process, push: threading.Thread) -> Seen:
+    """Look at the page; when it says that it collects, push; return when nothing more comes."""
     socket = await websocket_connect(address.replace("http", "ws", 1) + "live")
-    updates: list[tuple[float, int]] = []
-    sections: dict[str, Any] = {}
-    settled = None
+    seen = Seen()
+    done = spent = 0
     while True:
-        wait = 2.0 if settled else 600.0
+        wait = 2.0 if done == count else 600.0
         try:
             text = await asyncio.wait_for(socket.read_message(), wait)
         except TimeoutError:
             break
         if text is None:
             raise SystemExit("the dashboard ended early")
-        sections |= json.loads(text).get("sections", {})
-        done = sections.get("overview", {}).get("done", 0)
-        if not updates or done != updates[-1][1]:
-            updates.append((time.perf_counter(), done))
+        seen.sections |= json.loads(text).get("sections", {})
+        if not seen.began and seen.sections.get("following", {}).get("state") == "collecting":
+            await asyncio.sleep(2.0)  # it has begun, and is at rest
+            seen.began, spent = time.perf_counter(), cpu_s(server)
+            push.start()
+        before, done = done, seen.sections.get("overview", {}).get("done", 0)
+        if done != before:
+            seen.updates.append((time.perf_counter(), done))
+            seen.cpu_s = cpu_s(server) - spent
             tools.progress(f"{done:,} results on the page")
-        settled = settled or done == count
     socket.close()
-    return updates, sections
+    return seen
+
+
+def cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def measure(count: int, folder: Path, cache: Path) -> dict[str, Any]:
@@ -141,40 +164,35 @@ def measure(count: int, folder: Path, cache: Path) -> dict[str, Any]:
     parcels, digests = make_parcels(tasks, cache)
     told: dict[str, float] = {}
     with redis_server(folder) as url, dashboard(run, url) as (process, address):
-        seen = psutil.Process(process.pid)
-        before = seen.cpu_times()
+        server = psutil.Process(process.pid)
         pushing = threading.Thread(target=push, args=(url, parcels, told))
-        began = time.perf_counter()
-        pushing.start()
-        updates, sections = asyncio.run(look_on(address, count))
+        seen = asyncio.run(look_on(address, count, server, pushing))
         pushing.join()
-        after = seen.cpu_times()
-        memory = seen.memory_info().rss
+        memory = server.memory_info().rss
         with open_sink(url) as sink:
             assert sum(len(page.arrivals) for page in sink.pages(RUN)) == count
     with run.ledger() as ledger:
         exact = dict(ledger.digests()) == digests
-    at = [time for time, done in updates if done]
-    gaps = [b - a for a, b in zip([began, *at], at, strict=False)]
-    wall = at[-1] - began
-    cpu = after.user + after.system - before.user - before.system
-    original, page_is_right = again_and_again(run, sections)
+    at = [time for time, _ in seen.updates]
+    gaps = [b - a for a, b in zip([seen.began, *at], at, strict=False)]
+    wall = at[-1] - seen.began
+    original, page_is_right = again_and_again(run, seen.sections)
     return {
         "tasks": count,
         "exact": exact,
         "page_is_right": page_is_right,
         "push_s": told["push_s"],
         "wall_s": wall,
-        "cpu_s": cpu,
+        "cpu_s": seen.cpu_s,
         "per_s": count / wall,
-        "per_cpu_s": count / cpu,
+        "per_cpu_s": count / seen.cpu_s,
         "updates": len(at),
         "updates_per_s": len(at) / wall,
         "longest_gap_s": max(gaps),
         "memory_bytes": memory,
         "redraw_all_s": original,
         # The original redraws as often as our page did, each time from the beginning.
-        "original_cpu_s": sum(original * done / count for _, done in updates),
+        "original_cpu_s": sum(original * done / count for _, done in seen.updates),
     }
 
 
@@ -201,8 +219,7 @@ def again_and_again(run: RunDirectory, sections: dict[str, Any]) -> tuple[float,
     began = time.process_time()
     merger = Merger(run.manifest())
     with run.ledger() as ledger:
-        for _, document in ledger.documents():
-            merger.add(document)
+        merger.update(ledger)
     normalised = normalise(merger.totals())
     spent = time.process_time() - began
     total = normalised.spectrum([one for one in normalised.groups if one != "data"]).contents

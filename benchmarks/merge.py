@@ -30,6 +30,7 @@ from shapes import SHAPES, ensure_tiny
 from higgsdemo.catalog import load_set
 from higgsdemo.display.plot import plot
 from higgsdemo.ledger import Ledger, Manifest, Merger, RunDirectory, create_run
+from higgsdemo.ledger.news import arrivals
 from higgsdemo.model import Histogram, Result, Sample, Task, TaskFile
 from higgsdemo.worker import run_task
 
@@ -122,10 +123,8 @@ def read_all(run: RunDirectory, manifest: Manifest, count: int) -> float:
     merger = Merger(manifest)
     began = time.process_time()
     with run.ledger() as ledger:
-        for sequence, document in ledger.documents():
-            if sequence > count:
-                break
-            merger.add(document)
+        for taken in arrivals(ledger, until=count):
+            merger.fold(taken.tally)
     merger.totals()
     return time.process_time() - began
 
@@ -134,13 +133,13 @@ def redraw(run: RunDirectory, manifest: Manifest, last: int) -> float:
     """CPU seconds of our redraw when `last` results came since the one before."""
     merger = Merger(manifest)
     with run.ledger() as ledger:
-        documents = [document for _, document in ledger.documents()]
-        for document in documents[:-last]:
-            merger.add(document)
+        tallies = [taken.tally for taken in arrivals(ledger)]
+        for tally in tallies[:-last]:
+            merger.fold(tally)
         merger.totals()
         began = time.process_time()
-        for document in documents[-last:]:
-            merger.add(document)
+        for tally in tallies[-last:]:
+            merger.fold(tally)
         merger.totals()
         return time.process_time() - began
 

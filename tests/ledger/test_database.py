@@ -14,8 +14,9 @@ from higgsdemo.ledger import (
     Counts,
     Delivery,
     Ledger,
+    Merger,
 )
-from higgsdemo.model import Result, Task
+from higgsdemo.model import Task
 
 from .builders import (
     DATA,
@@ -24,6 +25,7 @@ from .builders import (
     failure_of,
     make_task,
     make_tasks,
+    manifest_of,
     new_ledger,
     result_of,
     states,
@@ -82,12 +84,35 @@ def test_second_result_with_another_digest_is_an_alarm_and_no_overwrite(
     first, second = result_of(tasks[1]), result_of(tasks[1], shift=1)
     ledger.deliver(first)
     assert ledger.deliver(second) is Delivery.ALARM
-    ((_, kept),) = ledger.documents()
-    assert Result.from_json(kept) == first
+    assert list(ledger.results()) == [first]
     (alarm,) = ledger.alarms()
     assert tasks[1].id in alarm
     assert first.digest in alarm
     assert second.digest in alarm
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DELETE FROM forms", "UPDATE forms SET document = '{}'", "UPDATE forms SET document = x'00'"],
+)
+def test_a_ledger_whose_form_is_damaged(tmp_path: Path, change: str) -> None:
+    (task,) = make_tasks(1)
+    with new_ledger(tmp_path, [task]) as ledger:
+        ledger.deliver(result_of(task))
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        connection.execute(change)
+        connection.commit()
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        with pytest.raises(ValueError, match="form"):
+            list(ledger.results())
+        with pytest.raises(RunError, match="the ledger cannot be read"):
+            Merger(manifest_of([task])).update(ledger)
+
+
+def test_a_form_is_kept_once(ledger: Ledger, tasks: tuple[Task, ...]) -> None:
+    for task in tasks[:4]:
+        ledger.deliver(result_of(task))
+    assert ledger.ask("SELECT digest FROM forms") == [(result_of(tasks[0]).output.form.digest,)]
 
 
 def test_failure_of_an_unknown_task_is_an_alarm(ledger: Ledger) -> None:
@@ -206,16 +231,23 @@ def test_damaged_ledger_is_told_and_closed(tmp_path: Path, no_leak: None, conten
         Ledger.open(path)
 
 
-def test_ledger_of_a_newer_version(tmp_path: Path, no_leak: None) -> None:
+@pytest.mark.parametrize(
+    ("schema", "said", "hint"),
+    [("99", "newer", "update higgsdemo"), ("1", "older", "run it anew")],
+)
+def test_ledger_of_another_version(
+    tmp_path: Path, no_leak: None, schema: str, said: str, hint: str
+) -> None:
     new_ledger(tmp_path, ()).close()
     path = tmp_path / "ledger.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (schema,))
         connection.commit()
-    with pytest.raises(RunError, match="newer than this program") as caught:
+    with pytest.raises(RunError, match=f"{said} than this program") as caught:
         Ledger.open(path)
-    assert caught.value.why == "schema 99, this program knows 1"
-    assert caught.value.hint == "update higgsdemo"
+    assert caught.value.why == f"schema {schema}, this program knows 2"
+    assert caught.value.hint is not None
+    assert hint in caught.value.hint
 
 
 def test_ledger_without_a_schema_number(tmp_path: Path, no_leak: None) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from higgsdemo.ledger import Collector, RunDirectory, Tallies, create_run, handover
+from higgsdemo.ledger import Collector, RunDirectory, create_run, handover, news, tally_of
 from higgsdemo.ledger.handover import Handover, Taken
 from higgsdemo.model import Result
 from higgsdemo.monitor import Monitor
@@ -12,7 +12,8 @@ from higgsdemo.monitor.source import LedgerSource
 from higgsdemo.sinks import open_sink
 from tests.ledger.builders import SAMPLES, make_task, make_tasks, result_of
 
-TALLY = Tallies().of(result_of(make_task(0)).to_json())
+RESULT = result_of(make_task(0))
+TALLY = tally_of(RESULT.pack(), RESULT.output.form)
 TASKS = make_tasks(8)
 
 
@@ -66,7 +67,10 @@ def test_a_monitor_in_the_process_reads_no_result_twice_and_misses_none(
     deliver(run, url, result_of(TASKS[0]))
     source = LedgerSource(run, run.manifest())
     read: list[str] = []
-    monkeypatch.setattr(source._tallies, "of", lambda made: read.append(made["task"]) or TALLY)
+    real = news.tally_of
+    monkeypatch.setattr(
+        news, "tally_of", lambda made, form: read.append(made["task"]) or real(made, form)
+    )
     found: list[str] = []
     source.read(lambda _, tally: found.append(tally.task))
     deliver(run, url, result_of(TASKS[1]), result_of(TASKS[2]))

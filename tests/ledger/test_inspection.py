@@ -1,6 +1,7 @@
 """What is not taken for a result of a run."""
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 
 from higgsdemo.ledger import Ledger, Merger
 from higgsdemo.ledger.inspection import Inspector
+from higgsdemo.model import Histogram, Result
 from higgsdemo.sinks import Parcel, ParcelError
-from tests.ledger.builders import make_task, make_tasks, manifest_of, new_ledger, result_of
+from tests.ledger.builders import AXIS, make_task, make_tasks, manifest_of, new_ledger, result_of
 
 TASKS = make_tasks(4)
 RESULT = result_of(TASKS[1], sections_seen={194050: [[1, 7]]}, sections_used=None)
-DOCUMENT = RESULT.to_json()
+DOCUMENT = RESULT.pack()
+COUNTS = len(DOCUMENT["counts"])
 
 
 @pytest.fixture
@@ -28,8 +31,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield made
 
 
-def parcel(document: dict[str, Any], run: str = "test") -> Parcel:
-    return Parcel(run, True, document)
+def parcel(document: dict[str, Any], run: str = "test", result: Result = RESULT) -> Parcel:
+    return Parcel(run, True, document, form=result.output.form.text)
 
 
 def inspector(ledger: Ledger, **versions: str) -> Inspector:
@@ -39,7 +42,7 @@ def inspector(ledger: Ledger, **versions: str) -> Inspector:
 def test_right_results_pass(ledger: Ledger) -> None:
     one = inspector(ledger, h4l="1")
     for task in TASKS:
-        one.inspect(parcel(result_of(task).to_json()))
+        one.inspect(parcel(result_of(task).pack()))
     one.inspect(parcel(DOCUMENT))
 
 
@@ -57,13 +60,10 @@ def changed(path: str, value: object) -> dict[str, Any]:
     return document
 
 
-VALUES = "histograms//4mu/x//storage//values"
-
-
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("schema", 2, "result schema 2, not 1"),
+        ("schema", 1, "result schema 1, not 2"),
         ("schema", None, "schema None"),
         ("task", "0" * 16, "no task"),
         ("task", make_task(99).id, "no task"),
@@ -78,29 +78,24 @@ VALUES = "histograms//4mu/x//storage//values"
         ("events", True, "wrong kind"),
         ("events", "7", "wrong kind"),
         ("files", 2**60, "wrong kind"),
-        ("histograms", [], "not a result"),
-        ("histograms", None, "not a result"),
-        ("histograms//4mu/x", {}, "not a result"),
-        ("histograms//4mu/x//uhi_schema", 2, "not a result"),
-        ("histograms//4mu/x//axes", [], "not a result"),
-        ("histograms//4mu/x//storage//type", "double", "not a result"),
-        (VALUES, [0] * 6, "not a result"),
-        (VALUES, [0.5] * 7, "not a result"),
-        (VALUES, [-1] + [1] * 6, "not a result"),
-        (VALUES, ["1"] * 7, "not a result"),
-        (VALUES, [2**70] * 7, "not a result"),
-        (VALUES, [None] * 7, "not a result"),
-        (VALUES, [[1]] * 7, "not a result"),
-        (VALUES, {}, "not a result"),
-        (VALUES, 7, "not a result"),
-        ("cutflow", 3, "not a result"),
-        ("cutflow//4mu", [["step"]], "not a name and a count"),
-        ("cutflow//4mu", [["step", 1, "more", 2]], "not a name and a count"),
-        ("cutflow//4mu//0", ["step", -1], "of the cutflow has no"),
-        ("cutflow//4mu//0", [1, 1], "of the cutflow has no"),
-        ("cutflow//4mu//0", ["step", True], "of the cutflow has no"),
-        ("cutflow//4mu//0", ["step", 1.0], "of the cutflow has no"),
-        ("cutflow//4mu//0", ["step", 2**53], "of the cutflow has no"),
+        ("form", 7, "not the form"),
+        ("form", ..., "form"),
+        ("form", [], "not a result"),
+        ("places", {}, "not a result"),
+        ("places", [0] * COUNTS, "not in order"),
+        ("places//0", 0.5, "not a result"),
+        ("counts", [1], "not as many counts"),
+        ("counts", None, "not a result"),
+        ("counts//0", -1, "too small"),
+        ("counts//0", 0, "too small"),
+        ("counts//0", 2**70, "too large"),
+        ("counts//0", "1", "not a result"),
+        ("counts//0", [1], "not a result"),
+        ("passed", 3, "not a result"),
+        ("passed", [1], "not as many counts"),
+        ("passed//0", -1, "too small"),
+        ("passed//0", 1.5, "not a result"),
+        ("passed//0", 2**53, "too large"),
         ("sections_seen", [], "not a result"),
         ("sections_seen", {"x": [[1, 2]]}, "wrong kind"),
         ("sections_seen", {"1": [[2, 1]]}, "wrong kind"),
@@ -127,15 +122,17 @@ def test_another_run(ledger: Ledger) -> None:
 
 
 def test_another_axis_than_before(ledger: Ledger) -> None:
-    other = changed("histograms//4mu/x//axes//0//upper", 6.0)
+    wider = Histogram.of(dataclasses.replace(AXIS, upper=6.0), [1.0])
+    found = result_of(TASKS[1], histograms={"4mu/x": wider})
+    other = found.pack()
     one = inspector(ledger)
     one.inspect(parcel(DOCUMENT))
     with pytest.raises(ParcelError, match="another axis"):
-        one.inspect(parcel(other))
+        one.inspect(parcel(other, result=found))
     ledger.deliver(RESULT)
     again = inspector(ledger)  # what the ledger has counts after a restart
     with pytest.raises(ParcelError, match="another axis"):
-        again.inspect(parcel(other))
+        again.inspect(parcel(other, result=found))
 
 
 def test_which_version_counts(ledger: Ledger) -> None:
@@ -155,6 +152,6 @@ def test_what_passes_can_be_merged(ledger: Ledger) -> None:
     one = inspector(ledger)
     merger = Merger(manifest_of(TASKS))
     for task in TASKS:
-        document = result_of(task).to_json()
+        document = result_of(task).pack()
         merger.fold(one.inspect(parcel(document)))
     assert sum(s.events for s in merger.totals().samples.values()) == 1 + 2 + 3 + 4

@@ -34,4 +34,4 @@ def test_a_ledger_keeps_the_document_as_it_came(tmp_path: Path) -> None:
     with new_ledger(tmp_path, [task]) as ledger:
         ledger.deliver(result_of(task))
         ((_, document),) = ledger.documents()
-    assert document == json.loads(json.dumps(result_of(task).to_json()))
+    assert document == json.loads(json.dumps(result_of(task).pack()))

@@ -323,7 +323,7 @@ def test_names_are_in_the_order_in_which_runs_were_made(tmp_path: Path) -> None:
 def test_ledger_of_a_newer_version(tmp_path: Path) -> None:
     run = make(tmp_path, "one")
     with contextlib.closing(sqlite3.connect(run.path / "ledger.sqlite")) as connection:
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema'")
         connection.commit()
     with pytest.raises(RunError, match="the ledger is newer than this program"):
         run.ledger()

@@ -1,109 +1,91 @@
 """What sums take of a result: the numbers of the document, and nothing that is none."""
 
-import copy
-import random
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from higgsdemo.ledger import Tallies
-from higgsdemo.ledger import tally as module
-from higgsdemo.ledger.tally import whole_numbers
-from higgsdemo.model import Axis, Histogram
+from higgsdemo.ledger import tally_of
+from higgsdemo.model import Axis, Form, Histogram
 from tests.ledger.builders import AXIS, make_task, result_of
 
 WIDE = Axis(3, 0.0, 1.0, "y", "GeV")
+HISTOGRAMS = {
+    "4mu/x": Histogram.of(AXIS, [-1.0, 2.5, 2.5, 99.0]),
+    "4e/y": Histogram.of(WIDE, [0.5]),
+    "4e/z": Histogram.zeros(WIDE),
+}
+RESULT = result_of(make_task(2), histograms=HISTOGRAMS, sections_seen={7: [[1, 2]]})
+FORM = RESULT.output.form
 
 
-def document(number: int = 0, **more: Any) -> dict[str, Any]:
-    """A result of two histograms and the cutflow of two channels."""
-    chance = random.Random(number)
-    histograms = {
-        "4e/y": Histogram.of(WIDE, [chance.random() for _ in range(number)]),
-        "4mu/x": Histogram.of(AXIS, [chance.uniform(-1, 6) for _ in range(5)]),
-    }
-    result = result_of(make_task(number), histograms=histograms, **more)
-    made = copy.deepcopy(result.to_json())
-    made["cutflow"] = {"4e": [["all", 9], ["some", 2]], "4mu": [["all", number]]}
-    return made
-
-
-def test_all_counts_are_there_in_their_order() -> None:
-    made = document(3, sections_seen={7: [[1, 2]]})
-    tally = Tallies().of(made)
-    assert [*tally.shape.axes.items()] == [("4e/y", WIDE), ("4mu/x", AXIS)]
-    for key, counts in tally.shape.parts(tally.counts).items():
-        assert counts.tolist() == made["histograms"][key]["storage"]["values"]
-    assert tally.shape.steps == (("4e", "all"), ("4e", "some"), ("4mu", "all"))
-    assert tally.passed.tolist() == [9, 2, 3]
-    assert (tally.task, tally.events) == (made["task"], made["events"])
+def test_all_counts_are_there_in_their_places() -> None:
+    document = json.loads(json.dumps(RESULT.pack()))
+    tally = tally_of(document, FORM)
+    counts = np.zeros(FORM.bins, np.int64)
+    counts[tally.places] = tally.counts
+    assert tally.counts.all()
+    for key, part in FORM.places.items():
+        assert counts[part].tolist() == HISTOGRAMS[key].counts.tolist()
+    assert [(*step, count) for step, count in zip(FORM.flow, tally.passed, strict=True)] == [
+        (channel, step, count)
+        for channel, flow in RESULT.output.cutflow.items()
+        for step, count in flow
+    ]
+    assert (tally.task, tally.events, tally.form) == (RESULT.task_id, RESULT.output.events, FORM)
     assert tally.sections_seen == {"7": [[1, 2]]}
-    assert tally.counters == made["counters"]
+    assert tally.counters == document["counters"]
 
 
-def test_results_that_look_alike_have_one_shape() -> None:
-    tallies = Tallies()
-    first = tallies.of(document(1)).shape
-    assert tallies.of(document(2)).shape is first
-    for path, value in {
-        ("histograms", "4e/y", "axes", 0, "upper"): 2.0,
-        ("cutflow", "4mu", 0, 0): "another",
-        ("cutflow", "4mu"): [],
-        ("cutflow", "4e"): [["all", 9], ["some", 2], ["more", 1]],
-    }.items():
-        other = document(2)
-        place: Any = other
-        for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = value
-        assert tallies.of(other).shape is not first
-        assert tallies.of(other).shape is tallies.of(other).shape
+def test_a_result_may_have_nothing() -> None:
+    empty = result_of(make_task(2), histograms={})
+    tally = tally_of(empty.pack(), Form({}, empty.output.form.steps))
+    assert tally.places.shape == tally.counts.shape == (0,)
 
 
-def test_names_that_move_between_histograms_and_cutflow_are_another_shape() -> None:
-    """Of a shape all names are compared in a row: that the row is divided otherwise must tell."""
-    tallies = Tallies()
-    one = {**document(), "histograms": {}, "cutflow": {"a": [], "b": []}}
-    histogram = Histogram.zeros(AXIS).to_uhi()
-    other = {**document(), "histograms": {"a": histogram}, "cutflow": {"b": []}}
-    assert [*tallies.of(one).shape.axes] == []
-    assert [*tallies.of(other).shape.axes] == ["a"]
-
-
-def test_nonsense_is_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST", 4)
-    tallies = Tallies()
-    for number in range(20):
-        made = document()
-        made["cutflow"] = {f"channel {number}": []}
-        tallies.of(made)
-    assert sum(map(len, tallies._shapes.values())) <= 4
-
-
-@pytest.mark.parametrize("values", [[], [0, 255], [0, 256], [1, 2**40], [True, 3]])
-def test_whole_numbers_small_or_large(values: list[int]) -> None:
-    counts = whole_numbers([values[:1], values[1:]])
-    assert counts.tolist() == values
-    assert counts.dtype == (np.uint8 if max(values, default=0) < 256 else np.int64)
+LAST = FORM.bins - 1
 
 
 @pytest.mark.parametrize(
-    ("values", "error"),
+    ("places", "counts", "error"),
     [
-        ([0.5], TypeError),
-        ([1, 2.0], TypeError),
-        (["1"], TypeError),
-        ([None], TypeError),
-        ([[1]], TypeError),
-        ([300, 0.5], TypeError),
-        ([300, 2**70], OverflowError),
-        ([-1], ValueError),
-        ([300, -1], ValueError),
-        ([2**53], ValueError),
-        ([2**62, 2**62, 2**62], ValueError),
+        ([0], [0], ValueError),
+        ([0], [-1], ValueError),
+        ([0], [1, 1], ValueError),
+        ([], [1], ValueError),
+        ([0, 0], [1, 1], ValueError),
+        ([1, 0], [1, 1], ValueError),
+        ([-1, 0], [1, 1], ValueError),
+        ([0, LAST + 1], [1, 1], ValueError),
+        ([0], [2**53], ValueError),
+        ([0, 1], [2**52, 2**52], ValueError),
+        ([0], [2**70], ValueError),
+        ([0], [0.5], ValueError),
+        ([0], [1.5], TypeError),
+        ([0.5], [1], TypeError),
+        ([0, 1.0], [1, 1], TypeError),
+        ([0], ["1"], TypeError),
+        (["0"], [1], TypeError),
+        ([None], [1], TypeError),
+        ([[0]], [1], TypeError),
+        ([0], [None], TypeError),
+        ({}, {"0": 1}, ValueError),
+        (7, 7, TypeError),
     ],
 )
-def test_what_is_no_whole_number(values: list[int], error: type[Exception]) -> None:
+def test_what_are_no_counts(places: Any, counts: Any, error: type[Exception]) -> None:
+    tally_of(RESULT.pack() | {"places": [0, LAST], "counts": [2**40, 1]}, FORM)
     with pytest.raises(error):
-        whole_numbers([[1], values])
+        tally_of(RESULT.pack() | {"places": places, "counts": counts}, FORM)
+
+
+@pytest.mark.parametrize(
+    ("passed", "error"),
+    [([], ValueError), ([1], ValueError), ([0, -1], ValueError), ([2**52] * 2, ValueError),
+     ([1, 1.0], TypeError), ([1, "1"], TypeError), ([1, None], TypeError), (3, TypeError)],
+)  # fmt: skip
+def test_what_is_no_cutflow(passed: Any, error: type[Exception]) -> None:
+    tally_of(RESULT.pack() | {"passed": [0, 2**52]}, FORM)
+    with pytest.raises(error):
+        tally_of(RESULT.pack() | {"passed": passed}, FORM)

@@ -1,13 +1,14 @@
 """How outcomes travel, and what is not taken for one."""
 
 import gzip
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
 from higgsdemo.errors import Cause, UsageError
-from higgsdemo.model import Failure, Result
+from higgsdemo.model import Failure, Form, Result
 from higgsdemo.sinks import parcel as module
 from higgsdemo.sinks.parcel import (
     Parcel,
@@ -25,19 +26,55 @@ from tests.ledger.builders import make_task, result_of
 
 RESULT = result_of(make_task(3), sections_seen={194050: [[1, 7]]})
 NAME, PAYLOAD = pack(RESULT, "r1")
+FORM = gzip.compress(RESULT.output.form.text + b"\n", compresslevel=6, mtime=0)
 
 
-def repack(change: Any, name: str = NAME) -> Parcel:
+def repack(change: Any, name: str = NAME, form: bytes = FORM) -> Parcel:
     """Unpack RESULT after its (header, content) text was changed."""
-    head, content, _ = gzip.decompress(PAYLOAD).split(b"\n")
-    return unpack(name, gzip.compress(b"%b\n%b\n" % change(head, content)))
+    head, content, _, _ = gzip.decompress(PAYLOAD).split(b"\n")
+    return unpack(name, gzip.compress(b"%b\n%b\n" % change(head, content)) + form)
 
 
 def test_a_result_comes_back_as_it_was() -> None:
     parcel = unpack(NAME, PAYLOAD)
     assert (parcel.run_id, parcel.is_result) == ("r1", True)
-    assert parcel.document == RESULT.to_json() == json.loads(parcel.text)
-    assert Result.from_json(parcel.document).to_json() == RESULT.to_json()
+    assert parcel.document == json.loads(json.dumps(RESULT.pack())) == json.loads(parcel.text)
+    assert parcel.form == RESULT.output.form.text
+    again = Result.unpack(parcel.document, Form.from_text(parcel.form))
+    assert again.to_json() == RESULT.to_json()
+
+
+def test_any_gzip_reads_its_lines() -> None:
+    head, content, form, end = gzip.decompress(PAYLOAD).split(b"\n")
+    assert json.loads(head)["run"] == "r1"
+    assert json.loads(content)["form"] == hashlib.sha256(form).hexdigest()
+    assert end == b""
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (b"", "no form"),
+        (b"no gzip", "not gzip"),
+        (FORM[:-1], "truncated"),
+        (FORM + b"x", "followed by"),
+        (FORM + FORM, "followed by"),
+        (gzip.compress(b"{}\n"), "content and form differ"),
+        (gzip.compress(b"{}"), "not as many lines"),
+        (gzip.compress(b"{}\n{}\n"), "not as many lines"),
+    ],
+    ids=["none", "nonsense", "cut", "longer", "twice", "another", "no line", "two lines"],
+)
+def test_a_form_that_is_not_its_own(form: bytes, said: str) -> None:
+    repack(lambda head, content: (head, content))
+    with pytest.raises(ParcelError, match=said):
+        repack(lambda head, content: (head, content), form=form)
+
+
+def test_a_failure_has_no_form() -> None:
+    name, payload = pack(make_failure(make_task(1)), "r")
+    with pytest.raises(ParcelError, match="something else at its end"):
+        unpack(name, payload + FORM)
 
 
 def test_a_failure_comes_back_as_it_was() -> None:
@@ -74,12 +111,15 @@ def test_what_cannot_be_a_run(run: str) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 100, len(PAYLOAD) - 9, len(PAYLOAD) - 1])
 def test_cut_off(cut: int) -> None:
-    with pytest.raises(ParcelError, match=r"truncated|not gzip"):
+    with pytest.raises(ParcelError, match=r"truncated|not gzip|no form|something else"):
         unpack(NAME, PAYLOAD[:cut])
 
 
 def test_any_flipped_bit_is_noticed() -> None:
-    for position in range(10, len(PAYLOAD), 7):  # before: the time and system of gzip's header
+    second = len(PAYLOAD) - len(FORM)
+    for position in range(len(PAYLOAD)):
+        if 4 <= position < 10 or 4 <= position - second < 10:
+            continue  # the time and system in gzip's headers
         flipped = bytearray(PAYLOAD)
         flipped[position] ^= 4
         with pytest.raises(ParcelError):
@@ -98,9 +138,9 @@ def test_any_flipped_bit_is_noticed() -> None:
         gzip.compress(b"{\n{}\n", mtime=0),
         gzip.compress(b"\xff\n{}\n", mtime=0),
         gzip.compress(b"[" * 100_000 + b"\n{}\n", mtime=0),
-        gzip.compress(b'{"parcel": 1}\n{}\n', mtime=0),
-        gzip.compress(b'{"parcel": 1, "run": 3, "result": {}}\n{}\n', mtime=0),
-        gzip.compress(b'{"parcel": 1, "run": "r", "result": []}\n{}\n', mtime=0),
+        gzip.compress(b'{"parcel": 2}\n{}\n', mtime=0),
+        gzip.compress(b'{"parcel": 2, "run": 3, "result": {}}\n{}\n', mtime=0),
+        gzip.compress(b'{"parcel": 2, "run": "r", "result": []}\n{}\n', mtime=0),
         PAYLOAD + b"more",
         PAYLOAD + PAYLOAD,
     ],
@@ -117,8 +157,8 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_schema_is_named() -> None:
-    with pytest.raises(ParcelError, match="schema 2, not 1"):
-        repack(lambda head, content: (head.replace(b'"parcel": 1', b'"parcel": 2'), content))
+    with pytest.raises(ParcelError, match="schema 1, not 2"):
+        repack(lambda head, content: (head.replace(b'"parcel": 2', b'"parcel": 1'), content))
 
 
 def test_changed_content_does_not_fit_its_digest() -> None:

@@ -42,8 +42,9 @@ def documents(run: str) -> dict[str, str]:
     with open_run(Path("runs"), run).ledger() as ledger:
         assert ledger.counts().done == 8
         return {
-            found["task"]: json.dumps([found["histograms"], found["cutflow"]], sort_keys=True)
-            for _, found in ledger.documents()
+            result.task_id: json.dumps([found["histograms"], found["cutflow"]], sort_keys=True)
+            for result in ledger.results()
+            if (found := result.to_json())
         }
 
 

@@ -45,7 +45,8 @@ def histograms(tmp_path: Path, name: str) -> str:
     """The histograms of a run of one task, bit by bit, as JSON."""
     with open_run(tmp_path / "runs", name).ledger() as ledger:
         assert ledger.counts().done == 1
-        ((_, document),) = ledger.documents()
+        (result,) = ledger.results()
+    document = result.to_json()
     return json.dumps([document["histograms"], document["cutflow"]], sort_keys=True)
 
 

@@ -10,7 +10,7 @@ from higgsdemo.ledger.merge import Merger
 from higgsdemo.ledger.news import left_out
 from higgsdemo.ledger.published import COPY, NameTakenError, find_run, publish, refuse_taken
 from higgsdemo.ledger.rundir import RunDirectory, check_name, create_run, open_run, run_names
-from higgsdemo.ledger.tally import Tallies, Tally
+from higgsdemo.ledger.tally import Tally, tally_of
 
 __all__ = [
     "COPY",
@@ -24,7 +24,6 @@ __all__ = [
     "NameTakenError",
     "Problem",
     "RunDirectory",
-    "Tallies",
     "Tally",
     "check_name",
     "closing_check",
@@ -37,5 +36,6 @@ __all__ = [
     "read_manifest",
     "refuse_taken",
     "run_names",
+    "tally_of",
     "write_manifest",
 ]

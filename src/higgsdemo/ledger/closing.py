@@ -5,6 +5,7 @@ from __future__ import annotations
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
 from higgsdemo.ledger.merge import Merger
+from higgsdemo.ledger.tally import tally_of
 
 
 def closing_check(ledger: Ledger, manifest: Manifest, merger: Merger | None = None) -> list[str]:
@@ -37,7 +38,7 @@ def closing_check(ledger: Ledger, manifest: Manifest, merger: Merger | None = No
     for _, document in ledger.documents():
         row = rows[document["task"]]
         if row["id"] in planned:
-            merger.add(document)
+            merger.fold(tally_of(document, ledger.form(document["form"])))
         with_result.add(row["id"])
         versions.add(f"{document['workflow']} {document['version']}")
         wrong += [

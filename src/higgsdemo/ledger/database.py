@@ -22,9 +22,9 @@ from higgsdemo.ledger.connection import Still, connect, connect_to_look
 from higgsdemo.ledger.handover import Handover
 from higgsdemo.ledger.keeping import Delivery, Ended, Incoming, Kept, alarm, end_attempts, keep
 from higgsdemo.ledger.packing import unpack
-from higgsdemo.model import Failure, Result, Task
+from higgsdemo.model import Failure, Form, Result, Task
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -62,8 +62,12 @@ CREATE TABLE results (
     digest TEXT NOT NULL,
     events INTEGER NOT NULL,
     received REAL NOT NULL,
-    document BLOB NOT NULL       -- the result as JSON, deflated
+    document BLOB NOT NULL       -- the result as JSON, deflated; it names its form
 );
+CREATE TABLE forms (
+    digest TEXT PRIMARY KEY,
+    document TEXT NOT NULL       -- what the numbers of results are numbers of, as JSON
+) WITHOUT ROWID;
 CREATE TABLE alarms (
     number INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -112,6 +116,7 @@ class Ledger:
         self._db = connection
         self.path = path
         self._still = still
+        self._forms: dict[str, Form] = {}  # by digest, as far as somebody has asked
         self.handover: Handover | None = None
 
     @classmethod
@@ -134,7 +139,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, *, to_look: bool = False) -> Self:
-        """Open a ledger; RunError if it is missing, damaged or newer than this program.
+        """Open a ledger; RunError if it is missing, damaged or of another schema.
 
         `to_look` changes nothing, and needs no more than to read the file.
         """
@@ -149,13 +154,14 @@ class Ledger:
                 raise
         except (sqlite3.DatabaseError, KeyError, ValueError) as error:
             raise RunError("the ledger cannot be read", where=str(path), why=str(error)) from error
-        if schema > LEDGER_SCHEMA:
+        if schema != LEDGER_SCHEMA:
             ledger.close()
+            newer = schema > LEDGER_SCHEMA
             raise RunError(
-                "the ledger is newer than this program",
+                f"the ledger is {'newer' if newer else 'older'} than this program",
                 where=str(path),
                 why=f"schema {schema}, this program knows {LEDGER_SCHEMA}",
-                hint="update higgsdemo",
+                hint="update higgsdemo" if newer else "run it anew, or use the version it is of",
             )
         return ledger
 
@@ -221,9 +227,14 @@ class Ledger:
 
     def deliver(self, result: Result) -> Delivery:
         """Take a result, whatever the task's state; the second of a task changes nothing."""
-        text = json.dumps(result.to_json()).encode()
+        output = result.output
         incoming = Incoming(
-            result.task_id, result.sample, result.digest, result.output.events, text
+            result.task_id,
+            result.sample,
+            result.digest,
+            output.events,
+            json.dumps(result.pack()).encode(),
+            output.form,
         )
         with self.change():
             (kept,) = self.keep([incoming], time.time())
@@ -342,13 +353,28 @@ class Ledger:
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def documents(self, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (sequence, result document) of the results that came after `after`."""
+        """Yield (sequence, packed document) of the results that came after `after`."""
         cursor = self._db.execute(
             "SELECT sequence, document FROM results WHERE sequence > ? ORDER BY sequence",
             (after,),
         )
         for sequence, document in cursor:
             yield sequence, unpack(document)
+
+    def results(self) -> Iterator[Result]:
+        """Yield the results, in the order they came; ValueError if one is damaged."""
+        for _, document in self.documents():
+            yield Result.unpack(document, self.form(document["form"]))
+
+    def form(self, digest: str) -> Form:
+        """Return a form that results name; ValueError if it is damaged, or not there."""
+        if digest not in self._forms:
+            rows = self.ask("SELECT document FROM forms WHERE digest = ?", digest)
+            form = Form.from_text(str(rows[0][0]).encode()) if rows else None
+            if form is None or form.digest != digest:
+                raise ValueError(f"there is no form {digest}")
+            self._forms[digest] = form
+        return self._forms[digest]
 
     def digests(self) -> list[tuple[str, str]]:
         """Return (task id, digest) of the results."""

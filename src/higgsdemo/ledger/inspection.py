@@ -12,8 +12,8 @@ from typing import Any
 
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
-from higgsdemo.ledger.tally import Shape, Tallies, Tally
-from higgsdemo.model import Axis, Task
+from higgsdemo.ledger.tally import Tally, tally_of
+from higgsdemo.model import Axis, Form, Task
 from higgsdemo.model.result import RESULT_SCHEMA
 from higgsdemo.sinks import Parcel, ParcelError
 
@@ -21,7 +21,8 @@ _EXACT = 2**53  # counts up to here are exact in every program that reads them
 _KEYS = frozenset(
     {
         *("schema", "task", "sample", "workflow", "version", "files", "events", "digest"),
-        *("histograms", "cutflow", "sections_seen", "sections_used", "provenance", "counters"),
+        *("form", "places", "counts", "passed", "sections_seen", "sections_used"),
+        *("provenance", "counters"),
     }
 )
 
@@ -39,12 +40,12 @@ class Inspector:
         self._run_id = manifest.run_id
         self._tasks = {task.id: task for task in manifest.tasks}
         self._versions = dict(versions or {})
-        self._tallies = Tallies()
-        self._shapes: dict[str, list[Shape]] = {}  # of the results of a sample
+        self._forms: dict[str, Form] = {}  # by digest: those of results that passed
+        self._met: set[tuple[str, str]] = set()  # (sample, form)
         self._axes: dict[tuple[str, str], Axis] = {}  # (sample, histogram) -> its axis
         for document in ledger.examples():
             self._versions[document["workflow"]] = document["version"]
-            self._meet(document["sample"], self._tallies.of(document).shape)
+            self._meet(document["sample"], ledger.form(document["form"]))
 
     def task_of(self, parcel: Parcel) -> Task:
         """Return the task a parcel is about; ParcelError if it is not of this run."""
@@ -76,22 +77,31 @@ class Inspector:
         try:
             if not _is_well_formed(document):
                 raise ValueError("something in it is of the wrong kind")
-            tally = self._tallies.of(document)
-            self._meet(task.sample, tally.shape)
+            form = self._forms.get(document["form"]) or _form(parcel)
+            tally = tally_of(document, form)
+            self._meet(task.sample, form)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ParcelError(f"not a result: {error!r}") from error
         self._versions.setdefault(task.workflow, version)
         return tally
 
-    def _meet(self, sample: str, shape: Shape) -> None:
+    def _meet(self, sample: str, form: Form) -> None:
         """Hold the results of a sample to the axes of those before."""
-        if shape in self._shapes.setdefault(sample, []):
+        if (sample, form.digest) in self._met:
             return
-        for key, axis in shape.axes.items():
+        for key, axis in form.axes.items():
             if self._axes.get((sample, key), axis) != axis:
                 raise ValueError(f"histogram {key!r} has another axis than before")
-        self._axes.update(((sample, key), axis) for key, axis in shape.axes.items())
-        self._shapes[sample].append(shape)
+        self._axes.update(((sample, key), axis) for key, axis in form.axes.items())
+        self._met.add((sample, form.digest))
+        self._forms[form.digest] = form
+
+
+def _form(parcel: Parcel) -> Form:
+    form = Form.from_text(parcel.form)
+    if form.digest != parcel.document["form"]:
+        raise ValueError("not the form of the result")
+    return form
 
 
 def _is_well_formed(document: Mapping[str, Any]) -> bool:

@@ -170,7 +170,8 @@ class Intake:
             return str(error)[:_SHOWN]
         # Only what is needed: a page of parsed documents costs a tenth of the speed.
         sample, digest = parcel.document["sample"], parcel.document["digest"]
-        return _Result(Incoming(tally.task, sample, digest, tally.events, parcel.text), tally)
+        incoming = Incoming(tally.task, sample, digest, tally.events, parcel.text, tally.form)
+        return _Result(incoming, tally)
 
 
 class _Taking:

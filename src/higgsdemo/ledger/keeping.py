@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from higgsdemo.ledger.packing import deflate
+from higgsdemo.model import Form
 
 # Of so many tasks at once as there are; a list of parameters would have an end.
 _THESE = "IN (SELECT value FROM json_each(?))"
@@ -24,13 +25,14 @@ class Delivery(StrEnum):
 
 
 class Incoming(NamedTuple):
-    """A result as it is delivered; `text` is its document as JSON."""
+    """A result as it is delivered; `text` is its document as JSON, that names its form."""
 
     task_id: str
     sample: str
     digest: str
     events: int
     text: bytes
+    form: Form
 
 
 class Kept(NamedTuple):
@@ -64,6 +66,10 @@ def keep(db: sqlite3.Connection, results: Sequence[Incoming], received: float) -
         if one.task_id not in before and planned.get(one.task_id) == one.sample
     ]
     db.execute(f"UPDATE tasks SET state = 'done', cause = NULL WHERE id {_THESE}", _listed(new))
+    db.executemany(
+        "INSERT OR IGNORE INTO forms (digest, document) VALUES (?, ?)",
+        [*{one.form.digest: (one.form.digest, one.form.text.decode()) for one in new}.values()],
+    )
     db.executemany(
         "INSERT INTO results (task, digest, events, received, document) VALUES (?, ?, ?, ?, ?)",
         [(one.task_id, one.digest, one.events, received, deflate(one.text)) for one in new],

@@ -6,23 +6,25 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
-from higgsdemo.ledger.tally import Counts, Shape, Tallies, Tally
+from higgsdemo.ledger.news import arrivals
+from higgsdemo.ledger.tally import Counts, Tally, tally_of
 from higgsdemo.model import (
     Cutflow,
+    Form,
     Histogram,
+    Result,
     Sample,
     SampleTotals,
     Sections,
     Task,
     Totals,
     count_sections,
-    merge_sections,
+    join_spans,
 )
 
 
@@ -37,7 +39,6 @@ class Merger:
         self._manifest = manifest
         self._seen = 0  # sequence number of the last result read
         self._tasks = {task.id: task for task in manifest.tasks}
-        self._tallies = Tallies()
         planned = _planned(manifest)
         self._sums = {
             sample.name: _Sums(sample, planned[sample.name]) for sample in manifest.samples
@@ -46,15 +47,15 @@ class Merger:
     def update(self, ledger: Ledger) -> int:
         """Add the results that are new in `ledger`; return how many there were."""
         count = 0
-        for sequence, document in ledger.documents(after=self._seen):
-            self.add(document)
-            self._seen = sequence
+        for taken in arrivals(ledger, self._seen):
+            self.fold(taken.tally)
+            self._seen = taken.sequence
             count += 1
         return count
 
-    def add(self, document: Mapping[str, Any]) -> None:
-        """Add one result document (`Result.to_json`)."""
-        self.fold(self._tallies.of(document))
+    def add(self, result: Result) -> None:
+        """Add one result."""
+        self.fold(tally_of(result.pack(), result.output.form))
 
     def fold(self, tally: Tally) -> None:
         """Add what a result gives to the sums."""
@@ -108,17 +109,18 @@ class _Sums:
         self._planned = planned
         self._made: SampleTotals | None = None  # the totals, until more comes
         self.tasks = self.events = self.files = 0
-        self.counts: dict[Shape, tuple[Counts, Counts]] = {}  # of histograms and of cutflow
+        self.rooms: dict[str, _Room] = {}  # by digest of the form
         self.seen = _SectionSum()
         self.used = _SectionSum()
+        self.unmasked = True  # all that was seen was used, so far
         self.pieces: Counter[str] = Counter()
         self.luminosity = _Shares()
         self.generated = _ExactSum()
 
     def add(self, task: Task, tally: Tally) -> None:
-        counts, passed = self.counts.get(tally.shape) or self._begin(task, tally.shape)
-        counts += tally.counts
-        passed += tally.passed
+        room = self.rooms.get(tally.form.digest) or self._begin(task, tally.form)
+        room.counts[tally.places] += tally.counts  # no place is there twice
+        room.passed += tally.passed
         self._made = None
         self.tasks += 1
         self.events += tally.events
@@ -130,6 +132,7 @@ class _Sums:
         self.generated.add(tally.events if generated is None else generated)
         self.seen.add(tally.sections_seen)
         self.used.add(tally.sections_used)
+        self.unmasked = self.unmasked and tally.sections_seen == tally.sections_used
 
     def totals(self, skipped: tuple[str, ...], *, shared: bool) -> SampleTotals:
         if not shared:
@@ -142,12 +145,13 @@ class _Sums:
 
     def _make(self, *, shared: bool) -> SampleTotals:
         planned = self._planned
-        seen, used = self.seen.sections(shared=shared), self.used.sections(shared=shared)
+        seen = self.seen.sections(shared=shared)
+        used = seen if shared and self.unmasked else self.used.sections(shared=shared)
         luminosity_planned = planned.luminosity.value
         luminosity = self.luminosity.value
         if not self.tasks and luminosity_planned is not None:
             luminosity = 0.0
-        if count_sections(used) < count_sections(seen):
+        if used is not seen and count_sections(used) < count_sections(seen):
             luminosity = None  # the mask took part of it away, and nobody knows how much
         return SampleTotals(
             sample=self._sample,
@@ -166,33 +170,45 @@ class _Sums:
             sections_used=used,
         )
 
-    def _begin(self, task: Task, shape: Shape) -> tuple[Counts, Counts]:
-        """Make room for results of another shape."""
-        for known in self.counts:
-            for key in known.axes.keys() & shape.axes.keys():
-                if known.axes[key] != shape.axes[key]:
+    def _begin(self, task: Task, form: Form) -> _Room:
+        """Make room for results of another form."""
+        for room in self.rooms.values():
+            known = room.form.axes
+            for key in known.keys() & form.axes.keys():
+                if known[key] != form.axes[key]:
                     raise ValueError(
                         f"task {task.id}: histogram {key} has another axis than before"
                     )
-        room = np.zeros(sum(shape.sizes), np.int64), np.zeros(len(shape.steps), np.int64)
-        self.counts[shape] = room
+        room = self.rooms[form.digest] = _Room(form)
         return room
 
     def _histograms(self) -> dict[str, Histogram]:
         found: dict[str, Histogram] = {}
-        for shape, (counts, _) in self.counts.items():
-            for key, part in shape.parts(counts.copy()).items():
-                one = Histogram(shape.axes[key], part)
+        for room in self.rooms.values():
+            counts = room.counts.copy()
+            for key, part in room.form.places.items():
+                one = Histogram(room.form.axes[key], counts[part])
                 found[key] = found[key] + one if key in found else one
         return found
 
     def _cutflow(self) -> dict[str, Cutflow]:
         found: dict[str, dict[str, int]] = {}
-        for shape, (_, passed) in self.counts.items():
-            for (channel, step), count in zip(shape.steps, passed.tolist(), strict=True):
-                mine = found.setdefault(channel, {})
+        for room in self.rooms.values():
+            for channel in room.form.steps:
+                found.setdefault(channel, {})
+            for (channel, step), count in zip(room.form.flow, room.passed.tolist(), strict=True):
+                mine = found[channel]
                 mine[step] = mine.get(step, 0) + count
         return {channel: tuple(steps.items()) for channel, steps in found.items()}
+
+
+class _Room:
+    """The sums of results of one form: of all counts of histograms, and of the cutflow."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.counts: Counts = np.zeros(form.bins, np.int64)
+        self.passed: Counts = np.zeros(len(form.flow), np.int64)
 
 
 class _SectionSum:
@@ -214,9 +230,9 @@ class _SectionSum:
     def sections(self, *, shared: bool) -> Sections | None:
         joined = self._joined
         if joined is not None and self._new:
-            touched = {run: joined[run] for run in self._new if run in joined}
-            fresh = merge_sections(touched, self._new) or {}
-            self._joined = joined = dict(sorted({**joined, **fresh}.items()))
+            fresh = {run: join_spans(joined.get(run, []), more) for run, more in self._new.items()}
+            both = {**joined, **{run: spans for run, spans in fresh.items() if spans}}
+            self._joined = joined = dict(sorted(both.items()))
             self._new = {}
         if shared or joined is None:
             return joined

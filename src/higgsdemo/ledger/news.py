@@ -9,21 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from higgsdemo.errors import Cause, RunError
 from higgsdemo.ledger.database import Ledger
+from higgsdemo.ledger.handover import Taken
 from higgsdemo.ledger.manifest import Manifest
 from higgsdemo.ledger.packing import unpack
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A result as it came: its place in the ledger, when it was received (s since 1970)."""
-
-    sequence: int
-    received: float
-    document: dict[str, Any]
+from higgsdemo.ledger.tally import tally_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +27,11 @@ class Open:
     tasks: int
 
 
-def arrivals(ledger: Ledger, after: int = 0, until: int | None = None) -> Iterator[Arrival]:
-    """Yield the results after the one with this sequence number, `until` another, that included."""
+def arrivals(ledger: Ledger, after: int = 0, until: int | None = None) -> Iterator[Taken]:
+    """Yield the results after the one with this sequence number, `until` another, that included.
+
+    Raises RunError if the ledger cannot be read.
+    """
     rows = ledger.each(
         "SELECT sequence, received, document FROM results"
         " WHERE sequence > ? AND sequence <= ? ORDER BY sequence",
@@ -45,8 +40,9 @@ def arrivals(ledger: Ledger, after: int = 0, until: int | None = None) -> Iterat
     )
     try:
         for sequence, received, document in rows:
-            yield Arrival(sequence, received, unpack(document))
-    except (sqlite3.DatabaseError, ValueError) as error:
+            content = unpack(document)
+            yield Taken(sequence, received, tally_of(content, ledger.form(content["form"])))
+    except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as error:
         raise RunError(
             "the ledger cannot be read", where=str(ledger.path), why=str(error)
         ) from error

@@ -1,5 +1,6 @@
 """The words of the design as types: frozen, typed, no input or output."""
 
+from higgsdemo.model.form import Form
 from higgsdemo.model.histogram import Axis, Histogram
 from higgsdemo.model.result import (
     Cutflow,
@@ -8,6 +9,7 @@ from higgsdemo.model.result import (
     Result,
     Sections,
     count_sections,
+    join_spans,
     merge_sections,
     sections_of,
 )
@@ -22,6 +24,7 @@ __all__ = [
     "Axis",
     "Cutflow",
     "Failure",
+    "Form",
     "Group",
     "Histogram",
     "InputFile",
@@ -35,6 +38,7 @@ __all__ = [
     "TaskFile",
     "Totals",
     "count_sections",
+    "join_spans",
     "merge_sections",
     "sections_of",
 ]

@@ -49,6 +49,41 @@ class Axis:
         """The width of a bin."""
         return (self.upper - self.lower) / self.bins
 
+    def to_uhi(self) -> dict[str, Any]:
+        """Return an empty histogram over the axis in UHI schema 1, ready for JSON."""
+        described = {
+            "type": "regular",
+            "lower": self.lower,
+            "upper": self.upper,
+            "bins": self.bins,
+            "underflow": True,
+            "overflow": True,
+            "circular": False,
+            "metadata": {"label": self.label, "unit": self.unit},
+        }
+        return {"uhi_schema": UHI_SCHEMA, "axes": [described], "storage": {"type": "int"}}
+
+    @classmethod
+    def from_uhi(cls, document: Mapping[str, Any]) -> Axis:
+        """Read the axis of a histogram in UHI schema 1; ValueError unless it is one like this."""
+        try:
+            if document.get("uhi_schema") != UHI_SCHEMA:
+                raise ValueError(f"UHI schema {document.get('uhi_schema')!r}, not {UHI_SCHEMA}")
+            (described,) = document["axes"]
+            flow = (described["underflow"], described["overflow"], described["circular"])
+            if described["type"] != "regular" or flow != (True, True, False):
+                raise ValueError("not one regular axis with under- and overflow")
+            metadata = described.get("metadata", {})
+            return cls(
+                operator.index(described["bins"]),
+                float(described["lower"]),
+                float(described["upper"]),
+                str(metadata.get("label", "")),
+                str(metadata.get("unit", "")),
+            )
+        except (AttributeError, KeyError, OverflowError, TypeError) as error:
+            raise ValueError(f"not a UHI histogram: {error}") from error
+
     def index(self, values: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """Bin numbers of `values` in a counts array with flow: 0 underflow, bins + 1 overflow.
 
@@ -118,42 +153,13 @@ class Histogram:
 
     def to_uhi(self) -> dict[str, Any]:
         """Return the histogram in UHI schema 1, ready for JSON."""
-        axis = self.axis
-        return {
-            "uhi_schema": UHI_SCHEMA,
-            "axes": [
-                {
-                    "type": "regular",
-                    "lower": axis.lower,
-                    "upper": axis.upper,
-                    "bins": axis.bins,
-                    "underflow": True,
-                    "overflow": True,
-                    "circular": False,
-                    "metadata": {"label": axis.label, "unit": axis.unit},
-                }
-            ],
-            "storage": {"type": "int", "values": self.counts.tolist()},
-        }
+        return {**self.axis.to_uhi(), "storage": {"type": "int", "values": self.counts.tolist()}}
 
     @classmethod
     def from_uhi(cls, document: Mapping[str, Any]) -> Histogram:
         """Read a histogram written by `to_uhi`; raise ValueError for any other kind."""
-        if document.get("uhi_schema") != UHI_SCHEMA:
-            raise ValueError(f"UHI schema {document.get('uhi_schema')!r}, not {UHI_SCHEMA}")
+        axis = Axis.from_uhi(document)
         try:
-            (described,) = document["axes"]
-            flow = (described["underflow"], described["overflow"], described["circular"])
-            if described["type"] != "regular" or flow != (True, True, False):
-                raise ValueError("not one regular axis with under- and overflow")
-            metadata = described.get("metadata", {})
-            axis = Axis(
-                operator.index(described["bins"]),
-                float(described["lower"]),
-                float(described["upper"]),
-                str(metadata.get("label", "")),
-                str(metadata.get("unit", "")),
-            )
             counts = np.asarray(document["storage"]["values"])
             if document["storage"]["type"] != "int" or counts.dtype.kind != "i":
                 raise ValueError("not integer counts")  # a cast would cut fractions off

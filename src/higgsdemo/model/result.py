@@ -1,24 +1,30 @@
 """Results and failures: what one attempt at a task gives, and their JSON form.
 
 The content of a result (what its digest covers) does not depend on where or when it was made;
-`provenance` and `counters` do, and are outside the digest.
+`provenance` and `counters` do, and are outside the digest. A result has two documents: the packed
+one, of numbers alone, is what the digest covers, what travels and what a ledger keeps; it names
+its form (`Form`) by digest. The other one, for people and their programs, explains itself.
 """
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import functools
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from higgsdemo.errors import Cause
+from higgsdemo.model.form import Form
 from higgsdemo.model.histogram import Histogram
+from higgsdemo.model.text import canonical
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
 
 Cutflow = tuple[tuple[str, int], ...]
 Sections = dict[int, list[list[int]]]  # run -> inclusive ranges of luminosity sections
@@ -41,6 +47,17 @@ class Output:
     sections_used: Sections | None = None
     bytes_read: int = 0
 
+    def __post_init__(self) -> None:
+        _ = self.form  # ValueError where it is made, if there are too many bins
+
+    @functools.cached_property
+    def form(self) -> Form:
+        """What the numbers are numbers of."""
+        return Form(
+            {key: histogram.axis for key, histogram in self.histograms.items()},
+            {channel: tuple(step for step, _ in flow) for channel, flow in self.cutflow.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Result:
@@ -57,16 +74,46 @@ class Result:
 
     @functools.cached_property
     def content(self) -> dict[str, Any]:
-        """The part of the document that the digest covers."""
+        """The part of the packed document that the digest covers.
+
+        `places` and `counts` are those counts of histograms that are not zero, in a row of all
+        (`Form.places`); `passed` are the counts of the cutflow (`Form.flow`).
+        """
+        output, form = self.output, self.output.form
+        counts = np.concatenate([np.zeros(0, np.int64), *map(self._counts, form.places)])
+        (places,) = np.nonzero(counts)
+        return {
+            **self._named,
+            "form": form.digest,
+            "places": places.tolist(),
+            "counts": counts[places].tolist(),
+            "passed": [count for _, flow in sorted(output.cutflow.items()) for _, count in flow],
+            **self._sections,
+        }
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content: equal for any two right executions of the task."""
+        return hashlib.sha256(canonical(self.content)).hexdigest()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The part of the documents that the digest does not cover, and the digest."""
+        return {
+            "digest": self.digest,
+            "provenance": dict(self.provenance),
+            "counters": {**self.counters, "bytes_read": self.output.bytes_read},
+        }
+
+    def pack(self) -> dict[str, Any]:
+        """Return the packed document, ready for JSON; `unpack` reads it."""
+        return {**self.content, **self.about}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a JSON-ready document that explains itself; `from_json` reads it."""
         output = self.output
         return {
-            "schema": RESULT_SCHEMA,
-            "task": self.task_id,
-            "sample": self.sample,
-            "workflow": self.workflow,
-            "version": self.version,
-            "files": self.files,
-            "events": output.events,
+            **self._named,
             "histograms": {
                 key: histogram.to_uhi() for key, histogram in sorted(output.histograms.items())
             },
@@ -74,23 +121,8 @@ class Result:
                 channel: [list(step) for step in steps]
                 for channel, steps in sorted(output.cutflow.items())
             },
-            "sections_seen": _sections_to_json(output.sections_seen),
-            "sections_used": _sections_to_json(output.sections_used),
-        }
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256 of the content: equal for any two right executions of the task."""
-        canonical = json.dumps(self.content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as a JSON-ready document."""
-        return {
-            **self.content,
-            "digest": self.digest,
-            "provenance": dict(self.provenance),
-            "counters": {**self.counters, "bytes_read": self.output.bytes_read},
+            **self._sections,
+            **self.about,
         }
 
     @classmethod
@@ -99,39 +131,93 @@ class Result:
 
         Raises ValueError if it is not one, is of another schema, or its digest does not fit.
         """
-        try:
-            if document["schema"] != RESULT_SCHEMA:
-                raise ValueError(f"result schema {document['schema']!r}, not {RESULT_SCHEMA}")
-            counters = dict(document["counters"])
-            output = Output(
-                events=document["events"],
-                histograms={
-                    key: Histogram.from_uhi(histogram)
-                    for key, histogram in document["histograms"].items()
-                },
-                cutflow={
-                    channel: tuple((step, int(count)) for step, count in steps)
-                    for channel, steps in document["cutflow"].items()
-                },
-                sections_seen=_sections_from_json(document["sections_seen"]),
-                sections_used=_sections_from_json(document["sections_used"]),
-                bytes_read=int(counters.pop("bytes_read", 0)),
-            )
-            result = cls(
-                task_id=document["task"],
-                sample=document["sample"],
-                workflow=document["workflow"],
-                version=document["version"],
-                files=document["files"],
-                output=output,
-                provenance=dict(document["provenance"]),
-                counters=counters,
-            )
-            if result.digest != document["digest"]:
-                raise ValueError(f"result of task {result.task_id}: content and digest differ")
-            return result
-        except (AttributeError, KeyError, OverflowError, TypeError) as error:
-            raise ValueError(f"not a result: {error!r}") from error
+        with _reading(document):
+            histograms = {
+                key: Histogram.from_uhi(one) for key, one in document["histograms"].items()
+            }
+            cutflow = {
+                channel: tuple((step, int(count)) for step, count in steps)
+                for channel, steps in document["cutflow"].items()
+            }
+            return cls._read(document, histograms, cutflow)
+
+    @classmethod
+    def unpack(cls, document: Mapping[str, Any], form: Form) -> Result:
+        """Read a document written by `pack`; ValueError as of `from_json`."""
+        with _reading(document):
+            counts = np.zeros(form.bins, np.int64)
+            counts[document["places"]] = document["counts"]
+            histograms = {
+                key: Histogram(form.axes[key], counts[part]) for key, part in form.places.items()
+            }
+            flows: dict[str, list[tuple[str, int]]] = {channel: [] for channel in form.steps}
+            for (channel, step), count in zip(form.flow, document["passed"], strict=True):
+                flows[channel].append((step, int(count)))
+            cutflow = {channel: tuple(flow) for channel, flow in flows.items()}
+            return cls._read(document, histograms, cutflow)
+
+    @classmethod
+    def _read(
+        cls,
+        document: Mapping[str, Any],
+        histograms: Mapping[str, Histogram],
+        cutflow: Mapping[str, Cutflow],
+    ) -> Result:
+        counters = dict(document["counters"])
+        output = Output(
+            events=document["events"],
+            histograms=histograms,
+            cutflow=cutflow,
+            sections_seen=_sections_from_json(document["sections_seen"]),
+            sections_used=_sections_from_json(document["sections_used"]),
+            bytes_read=int(counters.pop("bytes_read", 0)),
+        )
+        result = cls(
+            task_id=document["task"],
+            sample=document["sample"],
+            workflow=document["workflow"],
+            version=document["version"],
+            files=document["files"],
+            output=output,
+            provenance=dict(document["provenance"]),
+            counters=counters,
+        )
+        if result.digest != document["digest"]:
+            raise ValueError(f"result of task {result.task_id}: content and digest differ")
+        return result
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        return {
+            "schema": RESULT_SCHEMA,
+            "task": self.task_id,
+            "sample": self.sample,
+            "workflow": self.workflow,
+            "version": self.version,
+            "files": self.files,
+            "events": self.output.events,
+        }
+
+    @property
+    def _sections(self) -> dict[str, Any]:
+        return {
+            "sections_seen": _sections_to_json(self.output.sections_seen),
+            "sections_used": _sections_to_json(self.output.sections_used),
+        }
+
+    def _counts(self, key: str) -> npt.NDArray[np.int64]:
+        return self.output.histograms[key].counts
+
+
+@contextlib.contextmanager
+def _reading(document: Mapping[str, Any]) -> Iterator[None]:
+    """Check the schema; tell whatever else is wrong with a document as ValueError."""
+    try:
+        if document["schema"] != RESULT_SCHEMA:
+            raise ValueError(f"result schema {document['schema']!r}, not {RESULT_SCHEMA}")
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
+        raise ValueError(f"not a result: {error!r}") from error
 
 
 MOST_MESSAGE, MOST_TRACEBACK = 20_000, 200_000
@@ -216,17 +302,28 @@ def merge_sections(one: Sections | None, other: Sections | None) -> Sections | N
         return other if one is None else one
     merged: Sections = {}
     for run in sorted({*one, *other}):
-        spans = sorted([*one.get(run, []), *other.get(run, [])])
-        if not spans:
-            continue  # a run without sections, as certified-sections files may have
-        joined = [list(spans[0])]
-        for low, high in spans[1:]:
-            if low <= joined[-1][1] + 1:
-                joined[-1][1] = max(joined[-1][1], high)
-            else:
-                joined.append([low, high])
-        merged[run] = joined
+        spans = join_spans([], [*one.get(run, []), *other.get(run, [])])
+        if spans:  # there may be none, as in certified-sections files
+            merged[run] = spans
     return merged
+
+
+def join_spans(joined: list[list[int]], more: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Return inclusive ranges, in order and apart, with more of them: their price is theirs.
+
+    Ranges of `joined` that stay are the same lists; neither argument is changed.
+    """
+    spans = [*joined]
+    for low, high in more:
+        first = bisect.bisect_left(spans, [low])
+        if first and spans[first - 1][1] + 1 >= low:
+            first -= 1
+        last = first
+        while last < len(spans) and spans[last][0] <= high + 1:
+            low, high = min(low, spans[last][0]), max(high, spans[last][1])
+            last += 1
+        spans[first:last] = [[low, high]]
+    return spans
 
 
 def count_sections(sections: Sections | None) -> int:

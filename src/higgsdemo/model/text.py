@@ -26,3 +26,8 @@ def to_json(document: Any) -> bytes:
         return orjson.dumps(document)
     except TypeError:  # lone surrogates, integers of more than 64 bits
         return json.dumps(document).encode()
+
+
+def canonical(document: Any) -> bytes:
+    """Return `document` as the one JSON text that digests cover: sorted, without spaces, ASCII."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()

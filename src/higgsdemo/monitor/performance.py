@@ -67,16 +67,15 @@ def measure(ledger: Ledger, manifest: Manifest) -> Performance:
     walls: list[float] = []
     ends: list[float] = []
     memory: list[float] = []
-    for arrival in news.arrivals(ledger):
-        document = arrival.document
-        counters = document["counters"]
-        events += document["events"]
-        files += shares.files[document["task"]]
-        size += shares.bytes[document["task"]]
+    for taken in news.arrivals(ledger):
+        task, counters = taken.tally.task, taken.tally.counters
+        events += taken.tally.events
+        files += shares.files[task]
+        size += shares.bytes[task]
         read += float(counters.get("bytes_read", 0))
         cpu += float(counters.get("cpu_s", 0.0))
         walls.append(max(0.0, float(counters.get("wall_s", 0.0))))
-        ends.append(arrival.received)
+        ends.append(taken.received)
         if "peak_memory_bytes" in counters:
             memory.append(float(counters["peak_memory_bytes"]))
     wasted = ledger.ask(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from higgsdemo.errors import RunError
-from higgsdemo.ledger import Ledger, Manifest, Problem, RunDirectory, Tallies, news
+from higgsdemo.ledger import Ledger, Manifest, Problem, RunDirectory, news
 from higgsdemo.monitor.history import EVERY_S
 from higgsdemo.monitor.monitor import Monitor
 from higgsdemo.monitor.source import MOST_PROBLEMS, State, Take, by_place
@@ -81,7 +81,6 @@ class ReplaySource:
             self._sample = {task.id: task.sample for task in manifest.tasks}
             self._files = {task.id: [file.name for file in task.files] for task in manifest.tasks}
             self._label = {task.id: task.label for task in manifest.tasks}
-            self._tallies = Tallies()
             self._moves = _Moves(self._ledger)
             self._events = sorted(_events(self._ledger), key=lambda event: event[:2])
             self._received = _received(self._ledger)
@@ -126,10 +125,10 @@ class ReplaySource:
         if self._next_result:
             until = self._received[self._next_result - 1][1]
             new = until > self._sequence
-            for arrival in news.arrivals(self._ledger, self._sequence, until) if new else ():
-                take(self._moves.of(arrival.received), self._tallies.of(arrival.document))
-                self._known[arrival.document["task"]] = _Known("done")
-                self._sequence = arrival.sequence
+            for taken in news.arrivals(self._ledger, self._sequence, until) if new else ():
+                take(self._moves.of(taken.received), taken.tally)
+                self._known[taken.tally.task] = _Known("done")
+                self._sequence = taken.sequence
                 changed = True
         while self._next < len(self._events) and self._moves.of(self._events[self._next].at) <= now:
             self._apply(self._events[self._next])

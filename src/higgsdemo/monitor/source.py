@@ -9,16 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from higgsdemo.errors import RunError
-from higgsdemo.ledger import (
-    Ledger,
-    Manifest,
-    Problem,
-    RunDirectory,
-    Tallies,
-    Tally,
-    left_out,
-    news,
-)
+from higgsdemo.ledger import Ledger, Manifest, Problem, RunDirectory, Tally, left_out, news
+from higgsdemo.ledger.handover import Taken
 
 MOST_PROBLEMS = 50  # kinds of failures shown; a run of many thousand tasks may have as many
 MOST_ALARMS = 100
@@ -70,7 +62,6 @@ class LedgerSource:
         self._ledger = run.look()
         self._version: int | None = None
         self._seen = 0  # sequence number of the last result
-        self._tallies = Tallies()
         self._alarm = 0  # number of the last alarm
         self._state = State()
 
@@ -97,11 +88,13 @@ class LedgerSource:
         """Hand over what this process has just put in; what it has not is read."""
         last = news.last_arrival(self._ledger)
         for taken in self._run.handover.after(self._seen, last):
-            take(taken.received, taken.tally)
-            self._seen = taken.sequence
-        for arrival in news.arrivals(self._ledger, self._seen, last):
-            take(arrival.received, self._tallies.of(arrival.document))
-            self._seen = arrival.sequence
+            self._hand(take, taken)
+        for taken in news.arrivals(self._ledger, self._seen, last):
+            self._hand(take, taken)
+
+    def _hand(self, take: Take, taken: Taken) -> None:
+        take(taken.received, taken.tally)
+        self._seen = taken.sequence
 
     def waiting(self) -> int:
         """See `Source`."""

@@ -1,26 +1,28 @@
-"""How an outcome travels: gzip of two lines of JSON, under a name that says what is inside.
+"""How an outcome travels: gzip of lines of JSON, under a name that says what is inside.
 
 The first line is a header (whose it is, what it is), the second the content. A result's content
 is the canonical text that its digest covers, so a receiver checks it without encoding it anew.
+A result has its form in a third line, and that in a member of gzip of its own: the same bytes in
+each result, which a receiver opens once.
 Nothing in a parcel is ever executed: it is JSON, of bounded size, and any other thing is refused.
 """
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
 import re
 import zlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from higgsdemo.errors import UsageError
 from higgsdemo.model import Failure, Result
-from higgsdemo.model.text import parse_json, to_json
+from higgsdemo.model.text import canonical, parse_json, to_json
 
-PARCEL_SCHEMA = 1
-MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 histograms has 0.1 MB
+PARCEL_SCHEMA = 2
+MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 full histograms has 0.2 MB
 
 ENDING = ".jsonl.gz"
 PLAN = f"plan{ENDING}"  # where a run's plan is kept beside its results
@@ -32,18 +34,18 @@ class ParcelError(ValueError):
     """The bytes are not a parcel, are damaged, or are not what their name says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """What was in a parcel that is whole.
 
-    `document` is that of a result (`Result.to_json`) or of a failure (`Failure.to_json`), parsed
-    but not looked into; `text` is the JSON text of a result's document.
+    `document` is that of a failure (`Failure.to_json`) or the packed one of a result, parsed but
+    not looked into; `text` is the JSON text of a result's packed document, `form` that of its form.
     """
 
     run_id: str
     is_result: bool
     document: dict[str, Any]
     text: bytes = b""
+    form: bytes = b""
 
 
 def check_run_id(run_id: str) -> str:
@@ -76,6 +78,10 @@ def result_name(task_id: str, digest: str) -> str:
     return f"{task_id}.{digest[:16]}"
 
 
+def _failure_name(task_id: str, digest: str) -> str:
+    return f"{task_id}.failed-{digest[:16]}"
+
+
 def is_result_of(name: str, task_id: str) -> bool:
     """Whether the document of this name is a result of the task, rather than a failure."""
     said = _NAME.fullmatch(name)
@@ -86,47 +92,46 @@ def pack(outcome: Result | Failure, run_id: str) -> tuple[str, bytes]:
     """Return (name, bytes) of an outcome."""
     header: dict[str, Any] = {"parcel": PARCEL_SCHEMA, "run": check_run_id(run_id)}
     if isinstance(outcome, Result):
-        document = outcome.to_json()
-        rest = {key: document[key] for key in ("digest", "provenance", "counters")}
-        content = _canonical(outcome.content)
-        header["result"] = rest
+        content, form = canonical(outcome.content), _packed(outcome.output.form.text)
+        header["result"] = outcome.about
         name = result_name(outcome.task_id, outcome.digest)
     else:
-        content = _canonical(outcome.to_json())
+        content, form = canonical(outcome.to_json()), b""
         digest = hashlib.sha256(content).hexdigest()
         header["failure"] = {"digest": digest}
-        name = f"{outcome.task_id}.failed-{digest[:16]}"
-    lines = b"%b\n%b\n" % (json.dumps(header).encode(), content)
-    return name, gzip.compress(lines, compresslevel=6, mtime=0)
+        name = _failure_name(outcome.task_id, digest)
+    return name, _packed(json.dumps(header).encode(), content) + form
 
 
 def unpack(name: str, payload: bytes) -> Parcel:
     """Open a parcel; ParcelError unless it is whole, undamaged, and what its name says."""
-    head, content = _lines(payload)
+    (head, content), member = _lines(payload, 2)
     header = _object(head, "header")
     if header.get("parcel") != PARCEL_SCHEMA:
         raise ParcelError(f"parcel schema {header.get('parcel')!r}, not {PARCEL_SCHEMA}")
     run_id, rest = header.get("run"), header.get("result", header.get("failure"))
     if not isinstance(run_id, str) or not isinstance(rest, dict):
         raise ParcelError("the header names no run, or neither a result nor a failure")
+    is_result = "result" in header
+    if bool(member) != is_result:
+        raise ParcelError("it has no form, or something else at its end")
     digest = hashlib.sha256(content).hexdigest()
     if digest != rest.get("digest"):
         raise ParcelError("content and digest differ")
     document = _object(content, "content")
-    is_result = "result" in header
-    said = _NAME.fullmatch(name)
-    if said is None or (said["task"], said["digest"], said["failed"] is None) != (
-        document.get("task"),
-        digest[:16],
-        is_result,
-    ):
+    task = str(document.get("task"))
+    right = result_name(task, digest) if is_result else _failure_name(task, digest)
+    if name != right and not (is_name(name) and stem(name) == right):
         raise ParcelError(f"it holds task {document.get('task')!r}, digest {digest[:16]}")
     if not is_result:
         return Parcel(run_id, False, document)
+    form, form_digest = _form(member)
+    if form_digest != document.get("form"):
+        raise ParcelError("content and form differ")
     if document.keys() & rest.keys():
         raise ParcelError("the header repeats a part of the content")
     text = b"%b,%b" % (content[:-1], to_json(rest)[1:])
-    return Parcel(run_id, True, {**document, **rest}, text)
+    return Parcel(run_id, True, {**document, **rest}, text, form)
 
 
 def failure_of(document: dict[str, Any]) -> Failure:
@@ -142,11 +147,21 @@ def failure_of(document: dict[str, Any]) -> Failure:
     return failure
 
 
-def _canonical(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+def _packed(*lines: bytes) -> bytes:
+    return gzip.compress(b"\n".join([*lines, b""]), compresslevel=6, mtime=0)
 
 
-def _lines(payload: bytes) -> tuple[bytes, bytes]:
+@functools.lru_cache(maxsize=64)
+def _form(member: bytes) -> tuple[bytes, str]:
+    """Return the line in a member of gzip, and its digest."""
+    (text,), rest = _lines(member, 1)
+    if rest:
+        raise ParcelError("followed by something else")
+    return text, hashlib.sha256(text).hexdigest()
+
+
+def _lines(payload: bytes, count: int) -> tuple[list[bytes], bytes]:
+    """Return the lines in the first member of gzip, and what comes after it."""
     unpacker = zlib.decompressobj(wbits=31)
     try:
         text = unpacker.decompress(payload, MAX_BYTES)
@@ -154,12 +169,12 @@ def _lines(payload: bytes) -> tuple[bytes, bytes]:
         raise ParcelError(f"not gzip, or damaged: {error}") from error
     if unpacker.unconsumed_tail:
         raise ParcelError(f"more than {MAX_BYTES // 1024**2} MiB")
-    if not unpacker.eof or unpacker.unused_data:
-        raise ParcelError("truncated, or followed by something else")
-    head, newline, content = text.partition(b"\n")
-    if not newline or not content.endswith(b"\n"):
-        raise ParcelError("not two lines")
-    return head, content[:-1]
+    if not unpacker.eof:
+        raise ParcelError("truncated")
+    *lines, end = text.split(b"\n", count)
+    if end or len(lines) != count:
+        raise ParcelError("not as many lines as there should be")
+    return lines, unpacker.unused_data
 
 
 def _object(text: bytes, what: str) -> dict[str, Any]:

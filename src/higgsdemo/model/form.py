@@ -1,0 +1,100 @@
+"""What results of one kind have in common: their form, told once beside the numbers.
+
+Of 26,920 results all have the same axes and the same steps of the cutflow, many times as long as
+their numbers. A packed result names its form by digest, so what travels, is kept and is read for
+each result are numbers. A form is a document of its own, of histograms that are empty.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from higgsdemo.model.histogram import Axis
+from higgsdemo.model.text import canonical, parse_json
+
+MOST_BINS = 1_000_000  # of all histograms of a result: sums have room for all of them
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """Which histograms ("channel/variable") and which cutflow (per channel) a result has.
+
+    Two forms are the same if their `digest` is. Raises ValueError if there are more than
+    `MOST_BINS` bins in all.
+    """
+
+    axes: Mapping[str, Axis]
+    steps: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        if self.bins > MOST_BINS:
+            raise ValueError(f"histograms of {self.bins:,} bins in all, more than {MOST_BINS:,}")
+
+    @functools.cached_property
+    def places(self) -> Mapping[str, slice]:
+        """Where the counts of each histogram are in a row of all, under- and overflow included.
+
+        Histograms are in the order of their names.
+        """
+        found, begin = {}, 0
+        for key, axis in sorted(self.axes.items()):
+            found[key] = slice(begin, begin + axis.bins + 2)
+            begin += axis.bins + 2
+        return found
+
+    @functools.cached_property
+    def bins(self) -> int:
+        """The number of all counts of histograms."""
+        return sum(axis.bins + 2 for axis in self.axes.values())
+
+    @functools.cached_property
+    def flow(self) -> tuple[tuple[str, str], ...]:
+        """The (channel, step) of the counts of the cutflow in a row, channels in order."""
+        return tuple((key, step) for key, steps in sorted(self.steps.items()) for step in steps)
+
+    @functools.cached_property
+    def text(self) -> bytes:
+        """The form as canonical JSON."""
+        return canonical(self.to_json())
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of `text`."""
+        return hashlib.sha256(self.text).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form as a JSON-ready document."""
+        return {
+            "histograms": {key: axis.to_uhi() for key, axis in sorted(self.axes.items())},
+            "cutflow": {channel: list(steps) for channel, steps in sorted(self.steps.items())},
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read a form written by `to_json`; ValueError if it is none."""
+        try:
+            form = cls(
+                {key: Axis.from_uhi(one) for key, one in document["histograms"].items()},
+                {channel: tuple(steps) for channel, steps in document["cutflow"].items()},
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not the form of a result: {error!r}") from error
+        if not all(isinstance(step, str) for steps in form.steps.values() for step in steps):
+            raise ValueError("a step of the cutflow has no name")
+        return form
+
+    @classmethod
+    def from_text(cls, text: bytes) -> Self:
+        """Read a form from its `text`; ValueError if it is none, or is written otherwise."""
+        try:
+            document = parse_json(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"not the form of a result: {error}") from error
+        form = cls.from_json(document)
+        if form.text != text:
+            raise ValueError("not the form of a result as it is written")
+        return form
