@@ -185,6 +185,6 @@ def test_full_disk_is_told_and_what_was_done_is_kept(tmp_path: Path) -> None:
     assert "the ledger cannot be written" in refused
     assert "rollback" not in refused, "the reason is the disk, not what came of it"
     with Ledger.open(path) as ledger:
-        assert [document["task"] for _, document in ledger.documents()] == kept
+        assert [document["task"] for document in ledger.documents()] == kept
         check_accounting(ledger.counts(), len(tasks))
     assert integrity(path) == "ok"

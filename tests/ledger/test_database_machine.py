@@ -171,7 +171,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_first_result_is_kept_once(self) -> None:
-        documents = [document for _, document in self.ledger.documents()]
+        documents = list(self.ledger.documents())
         assert [one["task"] for one in documents] == list(self.results)
         assert [one["digest"] for one in documents] == [
             result.digest for result in self.results.values()

@@ -11,7 +11,15 @@ from higgsdemo.ledger import Ledger, Merger
 from higgsdemo.ledger.inspection import Inspector
 from higgsdemo.model import Histogram, Result
 from higgsdemo.sinks import Parcel, ParcelError
-from tests.ledger.builders import AXIS, make_task, make_tasks, manifest_of, new_ledger, result_of
+from tests.ledger.builders import (
+    AXIS,
+    SAMPLES,
+    make_task,
+    make_tasks,
+    manifest_of,
+    new_ledger,
+    result_of,
+)
 
 TASKS = make_tasks(4)
 RESULT = result_of(TASKS[1], sections_seen={194050: [[1, 7]]}, sections_used=None)
@@ -32,7 +40,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def parcel(document: dict[str, Any], run: str = "test", result: Result = RESULT) -> Parcel:
-    return Parcel(run, True, document, form=result.output.form.text)
+    return Parcel(run, True, document, form=result.output.form)
 
 
 def inspector(ledger: Ledger, **versions: str) -> Inspector:
@@ -78,9 +86,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("events", True, "wrong kind"),
         ("events", "7", "wrong kind"),
         ("files", 2**60, "wrong kind"),
-        ("form", 7, "not the form"),
+        ("schema", 2.0, "result schema 2.0, not 2"),
         ("form", ..., "form"),
-        ("form", [], "not a result"),
         ("places", {}, "not a result"),
         ("places", [0] * COUNTS, "not in order"),
         ("places//0", 0.5, "not a result"),
@@ -95,9 +102,14 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("passed", [1], "not as many counts"),
         ("passed//0", -1, "too small"),
         ("passed//0", 1.5, "not a result"),
+        ("passed//0", True, "not a result"),
         ("passed//0", 2**53, "too large"),
         ("sections_seen", [], "not a result"),
         ("sections_seen", {"x": [[1, 2]]}, "wrong kind"),
+        ("sections_seen", {"007": [[1, 2]]}, "wrong kind"),
+        ("sections_seen", {"٣": [[1, 2]]}, "wrong kind"),
+        ("sections_seen", {"9" * 5000: [[1, 2]]}, "wrong kind"),
+        ("sections_seen", {"1": [[1, 2]] * 100_001}, "wrong kind"),
         ("sections_seen", {"1": [[2, 1]]}, "wrong kind"),
         ("sections_seen", {"1": [2, 1]}, "not a result"),
         ("sections_used", {"1": [[1, 2, 3]]}, "not a result"),
@@ -133,6 +145,17 @@ def test_another_axis_than_before(ledger: Ledger) -> None:
     again = inspector(ledger)  # what the ledger has counts after a restart
     with pytest.raises(ParcelError, match="another axis"):
         again.inspect(parcel(other, result=found))
+
+
+def test_every_form_counts_after_a_restart(ledger: Ledger) -> None:
+    other = result_of(TASKS[3], histograms={"4mu/y": Histogram.zeros(AXIS)})
+    assert other.sample == RESULT.sample
+    ledger.deliver(RESULT)
+    ledger.deliver(other)
+    wider = Histogram.zeros(dataclasses.replace(AXIS, upper=6.0))
+    third = result_of(make_task(1, SAMPLES[1]), histograms={"4mu/y": wider})
+    with pytest.raises(ParcelError, match="another axis"):
+        inspector(ledger).inspect(parcel(third.pack(), result=third))
 
 
 def test_which_version_counts(ledger: Ledger) -> None:

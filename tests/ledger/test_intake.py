@@ -1,5 +1,7 @@
 """Pages into the ledger, wholly or not at all."""
 
+import gzip
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from higgsdemo.errors import Cause
-from higgsdemo.ledger import Ledger
+from higgsdemo.ledger import Ledger, Merger
 from higgsdemo.ledger.inspection import Inspector
 from higgsdemo.ledger.intake import Collected, Intake
+from higgsdemo.model.text import canonical
 from higgsdemo.sinks import Arrival, Page
 from tests.ledger.builders import (
     failure_of,
@@ -66,6 +69,71 @@ def test_a_page_of_everything(ledger: Ledger) -> None:
     assert len(ledger.alarms()) == 1
     assert ledger.counts().failed == {"bad-input": 1}
     assert list(ledger.results()) == [result_of(task) for task in TASKS[:2]]
+
+
+DEEP = b"[" * 990 + b"]" * 990
+DOCUMENT = result_of(TASKS[0]).pack()
+ABOUT = {key: DOCUMENT.pop(key) for key in ("digest", "provenance", "counters")}
+CONTENT = canonical(DOCUMENT)
+FORM = result_of(TASKS[0]).output.form.text
+
+
+def written(
+    content: bytes, form: bytes = FORM, *, task: str = TASKS[0].id, provenance: bytes = b"{}"
+) -> Arrival:
+    """What somebody delivers who writes parcels by hand: names and digests fit."""
+    digest = hashlib.sha256(content).hexdigest()
+    about = canonical(ABOUT | {"digest": digest})
+    about = about.replace(b'"provenance":{}', b'"provenance":' + provenance)
+    lines = b'{"parcel":2,"run":"test","result":%b}\n%b\n' % (about, content)
+    return Arrival(f"{task}.{digest[:16]}", gzip.compress(lines) + gzip.compress(form + b"\n"))
+
+
+def written_failure(content: bytes, task: str) -> Arrival:
+    digest = hashlib.sha256(content).hexdigest()
+    lines = b'{"parcel":2,"run":"test","failure":{"digest":"%b"}}\n%b\n'
+    return Arrival(
+        f"{task}.failed-{digest[:16]}", gzip.compress(lines % (digest.encode(), content))
+    )
+
+
+def without(key: str) -> bytes:
+    return canonical({name: value for name, value in DOCUMENT.items() if name != key})
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        written(without("task"), task="None"),
+        written(canonical(DOCUMENT | {"task": [1]}), task="[1]"),
+        written(canonical(DOCUMENT | {"task": {}}), task="{}"),
+        written_failure(b'{"cause":"bug","message":"m"}', "None"),
+        written_failure(b'{"task":[1]}', "[1]"),
+        written(CONTENT + b" "),
+        written(CONTENT.replace(b'"events":1', b'"events":1,"events":1')),
+        written(CONTENT.replace(b'"version":"1"', b'"version":' + DEEP)),
+        written(CONTENT.replace(b'"files":1', b'"files":' + DEEP)),
+        written(CONTENT, provenance=DEEP),
+        written(CONTENT, FORM.replace(b'"uhi_schema":1', b'"uhi_schema":' + DEEP)),
+        written(canonical(DOCUMENT | {"sections_seen": {"9" * 5000: [[1, 2]]}})),
+        written(canonical(DOCUMENT | {"form": []})),
+        written(canonical(DOCUMENT | {"sample": {}})),
+        written(b"[" * 5000),
+    ],
+    ids=range(15),
+)
+def test_a_parcel_written_by_hand_stops_nothing(ledger: Ledger, hostile: Arrival) -> None:
+    came = intake(ledger).take(page(hostile, arrival(result_of(TASKS[1]))))
+    assert came.refused.keys() == {hostile.name}
+    assert came.results == 1
+    assert list(ledger.results()) == [result_of(TASKS[1])]
+    intake(ledger)  # as after a restart
+    assert Merger(manifest_of(TASKS)).update(ledger) == 1
+
+
+def test_a_parcel_written_by_hand_as_it_should_be_is_taken(ledger: Ledger) -> None:
+    """Of what is refused above, the rest is right."""
+    assert intake(ledger).take(page(written(CONTENT))).results == 1
 
 
 def test_a_failure_that_is_twice_on_a_page_is_counted_once(ledger: Ledger) -> None:

@@ -33,5 +33,5 @@ def test_a_ledger_keeps_the_document_as_it_came(tmp_path: Path) -> None:
     task = make_task(3)
     with new_ledger(tmp_path, [task]) as ledger:
         ledger.deliver(result_of(task))
-        ((_, document),) = ledger.documents()
+        (document,) = ledger.documents()
     assert document == json.loads(json.dumps(result_of(task).pack()))

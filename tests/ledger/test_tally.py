@@ -61,7 +61,10 @@ LAST = FORM.bins - 1
         ([0], [2**53], ValueError),
         ([0, 1], [2**52, 2**52], ValueError),
         ([0], [2**70], ValueError),
-        ([0], [0.5], ValueError),
+        ([0], [0.5], TypeError),
+        ([0], [True], TypeError),
+        ([False], [1], TypeError),
+        ("", {}, TypeError),
         ([0], [1.5], TypeError),
         ([0.5], [1], TypeError),
         ([0, 1.0], [1, 1], TypeError),
@@ -70,7 +73,7 @@ LAST = FORM.bins - 1
         ([None], [1], TypeError),
         ([[0]], [1], TypeError),
         ([0], [None], TypeError),
-        ({}, {"0": 1}, ValueError),
+        ({}, {"0": 1}, TypeError),
         (7, 7, TypeError),
     ],
 )
@@ -83,7 +86,8 @@ def test_what_are_no_counts(places: Any, counts: Any, error: type[Exception]) ->
 @pytest.mark.parametrize(
     ("passed", "error"),
     [([], ValueError), ([1], ValueError), ([0, -1], ValueError), ([2**52] * 2, ValueError),
-     ([1, 1.0], TypeError), ([1, "1"], TypeError), ([1, None], TypeError), (3, TypeError)],
+     ([1, 1.0], TypeError), ([1, "1"], TypeError), ([1, None], TypeError), ([1, True], TypeError),
+     (3, TypeError)],
 )  # fmt: skip
 def test_what_is_no_cutflow(passed: Any, error: type[Exception]) -> None:
     tally_of(RESULT.pack() | {"passed": [0, 2**52]}, FORM)

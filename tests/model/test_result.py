@@ -21,6 +21,7 @@ from higgsdemo.model import (
     Result,
     Sections,
     count_sections,
+    join_spans,
     merge_sections,
     sections_of,
 )
@@ -42,7 +43,9 @@ histograms = st.sampled_from(AXES).flatmap(
         lambda counts: Histogram(axis, np.array(counts, dtype=np.int64))
     )
 )
-cutflows = st.lists(st.tuples(words, numbers), max_size=3).map(tuple)
+cutflows = st.lists(st.tuples(words, numbers), max_size=3, unique_by=lambda step: step[0]).map(
+    tuple
+)
 sections = st.none() | pairs.map(lambda given: packed(given))
 outputs = st.builds(
     Output,
@@ -152,6 +155,13 @@ def test_any_change_of_content_changes_the_digest(change: dict[str, Any]) -> Non
     if "output" in change:
         change = {"output": dataclasses.replace(example().output, **change["output"])}
     assert dataclasses.replace(example(), **change).digest != example().digest
+
+
+def test_negative_counts_are_told_where_they_are_made() -> None:
+    negative = Histogram(AXES[0], np.array([0, 0, -1, 0, 0], dtype=np.int64))
+    for change in ({"histograms": {"4mu/m4l": negative}}, {"cutflow": {"4mu": (("all", -1),)}}):
+        with pytest.raises(ValueError, match="negative"):
+            dataclasses.replace(example().output, **change)
 
 
 def test_one_event_in_another_bin_changes_the_digest() -> None:
@@ -366,6 +376,30 @@ def test_merge_sections_is_the_union(
     assert merged == packed(one + two) == merge_sections(packed(two), packed(one))
     assert merge_sections(merged, packed(three)) == packed(one + two + three)
     assert merge_sections(merged, merged) == merged
+
+
+@QUICK
+@given(pairs, st.lists(pairs, max_size=5))
+def test_ranges_are_joined_a_few_at_a_time_as_all_at_once(
+    given: list[tuple[int, int]], more: list[list[tuple[int, int]]]
+) -> None:
+    spans = packed(given).get(1, [])
+    expected = unpacked({1: spans})
+    for some in more:
+        added = packed(some).get(1, [])
+        before = [list(one) for one in spans]
+        joined = join_spans(spans, added)
+        assert spans == before
+        expected |= unpacked({1: added})
+        spans = joined
+        assert is_canonical({1: spans} if spans else {})
+    if spans and sum(high - low for low, high in spans) < 10_000:
+        assert unpacked({1: spans}) == expected
+
+
+def test_many_ranges_from_last_to_first_are_joined_soon() -> None:
+    backwards = [[number, number] for number in range(400_000, 0, -2)]
+    assert len(join_spans([], backwards)) == 200_000  # once a matter of minutes
 
 
 def test_last_section_of_a_run_is_no_neighbour_of_the_next_run() -> None:

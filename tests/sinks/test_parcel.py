@@ -29,6 +29,9 @@ NAME, PAYLOAD = pack(RESULT, "r1")
 FORM = gzip.compress(RESULT.output.form.text + b"\n", compresslevel=6, mtime=0)
 
 
+OTHER = Form(RESULT.output.form.axes, {})
+
+
 def repack(change: Any, name: str = NAME, form: bytes = FORM) -> Parcel:
     """Unpack RESULT after its (header, content) text was changed."""
     head, content, _, _ = gzip.decompress(PAYLOAD).split(b"\n")
@@ -39,9 +42,8 @@ def test_a_result_comes_back_as_it_was() -> None:
     parcel = unpack(NAME, PAYLOAD)
     assert (parcel.run_id, parcel.is_result) == ("r1", True)
     assert parcel.document == json.loads(json.dumps(RESULT.pack())) == json.loads(parcel.text)
-    assert parcel.form == RESULT.output.form.text
-    again = Result.unpack(parcel.document, Form.from_text(parcel.form))
-    assert again.to_json() == RESULT.to_json()
+    assert parcel.form == RESULT.output.form
+    assert Result.unpack(parcel.document, parcel.form).to_json() == RESULT.to_json()
 
 
 def test_any_gzip_reads_its_lines() -> None:
@@ -59,11 +61,24 @@ def test_any_gzip_reads_its_lines() -> None:
         (FORM[:-1], "truncated"),
         (FORM + b"x", "followed by"),
         (FORM + FORM, "followed by"),
-        (gzip.compress(b"{}\n"), "content and form differ"),
+        (gzip.compress(OTHER.text + b"\n"), "content and form differ"),
+        (gzip.compress(b"{}\n"), "not the form of a result"),
+        (gzip.compress(b" " * 5_000_000), "more than 4 MiB"),
         (gzip.compress(b"{}"), "not as many lines"),
         (gzip.compress(b"{}\n{}\n"), "not as many lines"),
     ],
-    ids=["none", "nonsense", "cut", "longer", "twice", "another", "no line", "two lines"],
+    ids=[
+        "none",
+        "nonsense",
+        "cut",
+        "longer",
+        "twice",
+        "another",
+        "nothing",
+        "bomb",
+        "no line",
+        "two lines",
+    ],
 )
 def test_a_form_that_is_not_its_own(form: bytes, said: str) -> None:
     repack(lambda head, content: (head, content))

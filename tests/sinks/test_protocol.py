@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from higgsdemo.errors import UsageError
-from higgsdemo.model import Failure, Form, Result
+from higgsdemo.model import Failure, Result
 from higgsdemo.sinks import Arrival, Sink, unpack
 from tests.ledger.builders import failure_of, make_task, result_of
 from tests.sinks.conftest import Place
@@ -32,8 +32,7 @@ def test_what_goes_in_comes_out(place: Place) -> None:
             if (parcel := unpack(arrival.name, arrival.payload or b""))
         }
     assert parcels[True].run_id == place.run
-    form = Form.from_text(parcels[True].form)
-    assert Result.unpack(parcels[True].document, form) == result
+    assert Result.unpack(parcels[True].document, parcels[True].form) == result
     assert Failure.from_json(parcels[False].document) == failure
 
 

@@ -147,7 +147,7 @@ def test_a_workflow_that_needs_files_has_them_staged_in(
         said = higgsdemo(*words, "--run", name, *more)
         assert said.status == 0, said.err
         with open_run(Path("runs"), name).ledger() as ledger:
-            events = sorted(document["events"] for _, document in ledger.documents())
+            events = sorted(document["events"] for document in ledger.documents())
         assert events == [1000, 123_456]
         assert list(staging.iterdir()) == []
     assert http_files.bytes_sent("whole.root") in range(2 * 123_456, 2 * 123_456 + 10)

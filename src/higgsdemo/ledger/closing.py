@@ -35,10 +35,11 @@ def closing_check(ledger: Ledger, manifest: Manifest, merger: Merger | None = No
         wrong.append(f"{counts.running} tasks are running and {counts.queued} are queued")
     with_result: set[str] = set()
     versions: set[str] = set()
-    for _, document in ledger.documents():
+    for document in ledger.documents():
         row = rows[document["task"]]
         if row["id"] in planned:
-            merger.fold(tally_of(document, ledger.form(document["form"])))
+            with ledger.readable():
+                merger.fold(tally_of(document, ledger.form(document["form"])))
         with_result.add(row["id"])
         versions.add(f"{document['workflow']} {document['version']}")
         wrong += [

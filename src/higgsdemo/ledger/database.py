@@ -61,8 +61,9 @@ CREATE TABLE results (
     task TEXT NOT NULL UNIQUE REFERENCES tasks (id),
     digest TEXT NOT NULL,
     events INTEGER NOT NULL,
+    form TEXT NOT NULL,          -- what the numbers in it are numbers of
     received REAL NOT NULL,
-    document BLOB NOT NULL       -- the result as JSON, deflated; it names its form
+    document BLOB NOT NULL       -- the result as JSON, packed and deflated
 );
 CREATE TABLE forms (
     digest TEXT PRIMARY KEY,
@@ -161,7 +162,7 @@ class Ledger:
                 f"the ledger is {'newer' if newer else 'older'} than this program",
                 where=str(path),
                 why=f"schema {schema}, this program knows {LEDGER_SCHEMA}",
-                hint="update higgsdemo" if newer else "run it anew, or use the version it is of",
+                hint="update higgsdemo" if newer else "run it anew, under another name",
             )
         return ledger
 
@@ -233,8 +234,8 @@ class Ledger:
             result.sample,
             result.digest,
             output.events,
-            json.dumps(result.pack()).encode(),
             output.form,
+            json.dumps(result.pack()).encode(),
         )
         with self.change():
             (kept,) = self.keep([incoming], time.time())
@@ -352,28 +353,26 @@ class Ledger:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def documents(self, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (sequence, packed document) of the results that came after `after`."""
-        cursor = self._db.execute(
-            "SELECT sequence, document FROM results WHERE sequence > ? ORDER BY sequence",
-            (after,),
-        )
-        for sequence, document in cursor:
-            yield sequence, unpack(document)
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Yield the packed documents of the results, in the order they came."""
+        with self.readable():
+            for (document,) in self.each("SELECT document FROM results ORDER BY sequence"):
+                yield unpack(document)
 
     def results(self) -> Iterator[Result]:
-        """Yield the results, in the order they came; ValueError if one is damaged."""
-        for _, document in self.documents():
-            yield Result.unpack(document, self.form(document["form"]))
+        """Yield the results, in the order they came."""
+        for document in self.documents():
+            with self.readable():
+                yield Result.unpack(document, self.form(document["form"]))
 
     def form(self, digest: str) -> Form:
-        """Return a form that results name; ValueError if it is damaged, or not there."""
+        """Return a form that results name."""
         if digest not in self._forms:
-            rows = self.ask("SELECT document FROM forms WHERE digest = ?", digest)
-            form = Form.from_text(str(rows[0][0]).encode()) if rows else None
-            if form is None or form.digest != digest:
-                raise ValueError(f"there is no form {digest}")
-            self._forms[digest] = form
+            with self.readable():
+                ((text,),) = self.ask("SELECT document FROM forms WHERE digest = ?", digest)
+                self._forms[digest] = form = Form.from_text(str(text).encode())
+                if form.digest != digest:
+                    raise ValueError(f"form {digest} is another one")
         return self._forms[digest]
 
     def digests(self) -> list[tuple[str, str]]:
@@ -381,12 +380,13 @@ class Ledger:
         return [(row[0], row[1]) for row in self.ask("SELECT task, digest FROM results")]
 
     def examples(self) -> list[dict[str, Any]]:
-        """Return the first result document of each sample that has one."""
+        """Return the first packed document of each sample and form."""
         rows = self.ask(
             "SELECT document FROM results WHERE sequence IN (SELECT min(sequence) FROM results"
-            " JOIN tasks ON tasks.id = results.task GROUP BY sample)"
+            " JOIN tasks ON tasks.id = results.task GROUP BY sample, form)"
         )
-        return [unpack(row[0]) for row in rows]
+        with self.readable():
+            return [unpack(row[0]) for row in rows]
 
     def unfinished(self) -> set[str]:
         """Return the ids of the tasks that are queued or running."""
@@ -450,6 +450,16 @@ class Ledger:
     def each(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a question as they are read."""
         yield from self._db.execute(statement, values)
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Whatever is wrong with what is in the file is a RunError that names it."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as error:
+            raise RunError(
+                "the ledger cannot be read", where=str(self.path), why=str(error)
+            ) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -12,12 +12,12 @@ from typing import Any
 
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.manifest import Manifest
-from higgsdemo.ledger.tally import Tally, tally_of
+from higgsdemo.ledger.tally import EXACT, Tally, tally_of
 from higgsdemo.model import Axis, Form, Task
 from higgsdemo.model.result import RESULT_SCHEMA
 from higgsdemo.sinks import Parcel, ParcelError
 
-_EXACT = 2**53  # counts up to here are exact in every program that reads them
+_MOST_SPANS = 100_000  # ranges of luminosity sections of one task; a file of CMS has some ten
 _KEYS = frozenset(
     {
         *("schema", "task", "sample", "workflow", "version", "files", "events", "digest"),
@@ -40,8 +40,7 @@ class Inspector:
         self._run_id = manifest.run_id
         self._tasks = {task.id: task for task in manifest.tasks}
         self._versions = dict(versions or {})
-        self._forms: dict[str, Form] = {}  # by digest: those of results that passed
-        self._met: set[tuple[str, str]] = set()  # (sample, form)
+        self._met: set[tuple[str, Form]] = set()  # forms of the results of a sample
         self._axes: dict[tuple[str, str], Axis] = {}  # (sample, histogram) -> its axis
         for document in ledger.examples():
             self._versions[document["workflow"]] = document["version"]
@@ -62,7 +61,7 @@ class Inspector:
         ParcelError says why it cannot be one of this run.
         """
         document, task = parcel.document, self.task_of(parcel)
-        if document.get("schema") != RESULT_SCHEMA:
+        if repr(document.get("schema")) != repr(RESULT_SCHEMA):
             raise ParcelError(f"result schema {document.get('schema')!r}, not {RESULT_SCHEMA}")
         if document.keys() != _KEYS:
             raise ParcelError(f"not a result: {sorted(document.keys() ^ _KEYS)}")
@@ -77,9 +76,10 @@ class Inspector:
         try:
             if not _is_well_formed(document):
                 raise ValueError("something in it is of the wrong kind")
-            form = self._forms.get(document["form"]) or _form(parcel)
-            tally = tally_of(document, form)
-            self._meet(task.sample, form)
+            if parcel.form is None:
+                raise ValueError("it has no form")
+            tally = tally_of(document, parcel.form)
+            self._meet(task.sample, parcel.form)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ParcelError(f"not a result: {error!r}") from error
         self._versions.setdefault(task.workflow, version)
@@ -87,21 +87,13 @@ class Inspector:
 
     def _meet(self, sample: str, form: Form) -> None:
         """Hold the results of a sample to the axes of those before."""
-        if (sample, form.digest) in self._met:
+        if (sample, form) in self._met:
             return
         for key, axis in form.axes.items():
             if self._axes.get((sample, key), axis) != axis:
                 raise ValueError(f"histogram {key!r} has another axis than before")
         self._axes.update(((sample, key), axis) for key, axis in form.axes.items())
-        self._met.add((sample, form.digest))
-        self._forms[form.digest] = form
-
-
-def _form(parcel: Parcel) -> Form:
-    form = Form.from_text(parcel.form)
-    if form.digest != parcel.document["form"]:
-        raise ValueError("not the form of the result")
-    return form
+        self._met.add((sample, form))
 
 
 def _is_well_formed(document: Mapping[str, Any]) -> bool:
@@ -119,12 +111,19 @@ def _is_well_formed(document: Mapping[str, Any]) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < _EXACT
+    return type(value) is int and 0 <= value < EXACT
 
 
 def _is_sections(sections: Mapping[str, Any] | None) -> bool:
-    return sections is None or all(
-        run.isdecimal() and _is_count(low) and _is_count(high) and low <= high
+    if sections is None:
+        return True
+    return sum(map(len, sections.values())) <= _MOST_SPANS and all(
+        _is_run(run) and _is_count(low) and _is_count(high) and low <= high
         for run, spans in sections.items()
         for low, high in spans
     )
+
+
+def _is_run(run: str) -> bool:
+    """Whether this is a number as it is written: up to 32 bits, as in the branch `run`."""
+    return run.isdecimal() and len(run) <= 10 and str(int(run)) == run

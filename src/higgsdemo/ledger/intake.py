@@ -168,9 +168,11 @@ class Intake:
             tally = self._inspector.inspect(parcel)
         except ParcelError as error:
             return str(error)[:_SHOWN]
+        except RecursionError:
+            return "it is nested too deeply"
         # Only what is needed: a page of parsed documents costs a tenth of the speed.
         sample, digest = parcel.document["sample"], parcel.document["digest"]
-        incoming = Incoming(tally.task, sample, digest, tally.events, parcel.text, tally.form)
+        incoming = Incoming(tally.task, sample, digest, tally.events, tally.form, parcel.text)
         return _Result(incoming, tally)
 
 

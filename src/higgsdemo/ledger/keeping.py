@@ -31,8 +31,8 @@ class Incoming(NamedTuple):
     sample: str
     digest: str
     events: int
-    text: bytes
     form: Form
+    text: bytes
 
 
 class Kept(NamedTuple):
@@ -68,11 +68,15 @@ def keep(db: sqlite3.Connection, results: Sequence[Incoming], received: float) -
     db.execute(f"UPDATE tasks SET state = 'done', cause = NULL WHERE id {_THESE}", _listed(new))
     db.executemany(
         "INSERT OR IGNORE INTO forms (digest, document) VALUES (?, ?)",
-        [*{one.form.digest: (one.form.digest, one.form.text.decode()) for one in new}.values()],
+        [(form.digest, form.text.decode()) for form in {one.form for one in new}],
     )
     db.executemany(
-        "INSERT INTO results (task, digest, events, received, document) VALUES (?, ?, ?, ?, ?)",
-        [(one.task_id, one.digest, one.events, received, deflate(one.text)) for one in new],
+        "INSERT INTO results (task, digest, events, form, received, document)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (one.task_id, one.digest, one.events, one.form.digest, received, deflate(one.text))
+            for one in new
+        ],
     )
     last = db.execute("SELECT last_insert_rowid()").fetchone()[0]
     accepted = {one.task_id: last - len(new) + number for number, one in enumerate(new, start=1)}

@@ -109,16 +109,14 @@ class _Sums:
         self._planned = planned
         self._made: SampleTotals | None = None  # the totals, until more comes
         self.tasks = self.events = self.files = 0
-        self.rooms: dict[str, _Room] = {}  # by digest of the form
-        self.seen = _SectionSum()
-        self.used = _SectionSum()
-        self.unmasked = True  # all that was seen was used, so far
+        self.rooms: dict[Form, _Room] = {}
+        self.seen = self.used = _SectionSum()  # one, until a mask takes something away
         self.pieces: Counter[str] = Counter()
         self.luminosity = _Shares()
         self.generated = _ExactSum()
 
     def add(self, task: Task, tally: Tally) -> None:
-        room = self.rooms.get(tally.form.digest) or self._begin(task, tally.form)
+        room = self.rooms.get(tally.form) or self._begin(task, tally.form)
         room.counts[tally.places] += tally.counts  # no place is there twice
         room.passed += tally.passed
         self._made = None
@@ -130,9 +128,11 @@ class _Sums:
         self.luminosity.add(task.luminosity_pb)
         generated = task.generated_events
         self.generated.add(tally.events if generated is None else generated)
+        if self.used is self.seen and tally.sections_used != tally.sections_seen:
+            self.used = self.seen.copy()
         self.seen.add(tally.sections_seen)
-        self.used.add(tally.sections_used)
-        self.unmasked = self.unmasked and tally.sections_seen == tally.sections_used
+        if self.used is not self.seen:
+            self.used.add(tally.sections_used)
 
     def totals(self, skipped: tuple[str, ...], *, shared: bool) -> SampleTotals:
         if not shared:
@@ -145,8 +145,7 @@ class _Sums:
 
     def _make(self, *, shared: bool) -> SampleTotals:
         planned = self._planned
-        seen = self.seen.sections(shared=shared)
-        used = seen if shared and self.unmasked else self.used.sections(shared=shared)
+        seen, used = self.seen.sections(shared=shared), self.used.sections(shared=shared)
         luminosity_planned = planned.luminosity.value
         luminosity = self.luminosity.value
         if not self.tasks and luminosity_planned is not None:
@@ -179,7 +178,7 @@ class _Sums:
                     raise ValueError(
                         f"task {task.id}: histogram {key} has another axis than before"
                     )
-        room = self.rooms[form.digest] = _Room(form)
+        room = self.rooms[form] = _Room(form)
         return room
 
     def _histograms(self) -> dict[str, Histogram]:
@@ -220,6 +219,12 @@ class _SectionSum:
     def __init__(self) -> None:
         self._joined: Sections | None = None  # replaced, never changed: it is handed out
         self._new: Sections = {}
+
+    def copy(self) -> _SectionSum:
+        """Return another sum of the same."""
+        made = _SectionSum()
+        made._joined, made._new = self._joined, {run: [*new] for run, new in self._new.items()}
+        return made
 
     def add(self, document: Mapping[str, list[list[int]]] | None) -> None:
         if document is not None:

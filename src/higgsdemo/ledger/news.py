@@ -6,11 +6,10 @@ that run or have failed are counted, through an index. Nothing is ever asked of 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from higgsdemo.errors import Cause, RunError
+from higgsdemo.errors import Cause
 from higgsdemo.ledger.database import Ledger
 from higgsdemo.ledger.handover import Taken
 from higgsdemo.ledger.manifest import Manifest
@@ -33,19 +32,14 @@ def arrivals(ledger: Ledger, after: int = 0, until: int | None = None) -> Iterat
     Raises RunError if the ledger cannot be read.
     """
     rows = ledger.each(
-        "SELECT sequence, received, document FROM results"
+        "SELECT sequence, received, form, document FROM results"
         " WHERE sequence > ? AND sequence <= ? ORDER BY sequence",
         after,
         2**62 if until is None else until,
     )
-    try:
-        for sequence, received, document in rows:
-            content = unpack(document)
-            yield Taken(sequence, received, tally_of(content, ledger.form(content["form"])))
-    except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as error:
-        raise RunError(
-            "the ledger cannot be read", where=str(ledger.path), why=str(error)
-        ) from error
+    with ledger.readable():
+        for sequence, received, form, document in rows:
+            yield Taken(sequence, received, tally_of(unpack(document), ledger.form(form)))
 
 
 def tasks_after(ledger: Ledger, sequence: int) -> list[tuple[int, str]]:

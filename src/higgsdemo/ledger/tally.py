@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from array import array
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from higgsdemo.model import Form
 
-_EXACT = 2**53  # counts up to here are exact in every program that reads them
+EXACT = 2**53  # counts up to here are exact in every program that reads them
 
 Counts = npt.NDArray[np.int64]
 
@@ -39,10 +38,13 @@ class Tally(NamedTuple):
 def tally_of(document: Mapping[str, Any], form: Form) -> Tally:
     """Return the tally of a packed result (`Result.pack`) of this form.
 
-    ValueError, TypeError, KeyError or OverflowError if its counts are not as a `Result` has them:
+    ValueError, TypeError or KeyError if its counts are not as a `Result` has them:
     a sum never meets a surprise.
     """
     places, counts, passed = document["places"], document["counts"], document["passed"]
+    numbers = [*places, *counts, *passed]
+    if {type(places), type(counts), type(passed), *map(type, numbers)} - {list, int}:
+        raise TypeError("a count is no whole number")
     if len(places) != len(counts) or len(passed) != len(form.flow):
         raise ValueError("it has not as many counts as its form")
     if any(map(operator.ge, places, places[1:])):
@@ -51,17 +53,16 @@ def tally_of(document: Mapping[str, Any], form: Form) -> Tally:
         raise ValueError("there is no such bin")
     if min(counts, default=1) < 1 or min(passed, default=0) < 0:
         raise ValueError("a count is too small")
-    if sum(counts) >= _EXACT or sum(passed) >= _EXACT:
+    if sum(counts) >= EXACT or sum(passed) >= EXACT:
         raise ValueError("the counts are too large")
-    # TypeError if one of them is no whole number.
-    numbers = np.frombuffer(array("q", [*places, *counts, *passed]), dtype=np.int64)
+    row = np.array(numbers, dtype=np.int64)
     return Tally(
         document["task"],
         document["events"],
         form,
-        numbers[: len(places)],
-        numbers[len(places) : 2 * len(places)],
-        numbers[2 * len(places) :],
+        row[: len(places)],
+        row[len(places) : 2 * len(places)],
+        row[2 * len(places) :],
         document["sections_seen"],
         document["sections_used"],
         document["counters"],

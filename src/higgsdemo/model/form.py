@@ -16,7 +16,7 @@ from typing import Any, Self
 from higgsdemo.model.histogram import Axis
 from higgsdemo.model.text import canonical, parse_json
 
-MOST_BINS = 1_000_000  # of all histograms of a result: sums have room for all of them
+MOST_COUNTS = 1_000_000  # of a result: sums have room for all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +24,27 @@ class Form:
     """Which histograms ("channel/variable") and which cutflow (per channel) a result has.
 
     Two forms are the same if their `digest` is. Raises ValueError if there are more than
-    `MOST_BINS` bins in all.
+    `MOST_COUNTS` bins and steps, or a step has no name, or one that another of the channel has.
     """
 
     axes: Mapping[str, Axis]
     steps: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        if self.bins > MOST_BINS:
-            raise ValueError(f"histograms of {self.bins:,} bins in all, more than {MOST_BINS:,}")
+        counts = self.bins + sum(map(len, self.steps.values()))
+        if counts > MOST_COUNTS:
+            raise ValueError(f"{counts:,} bins and steps in all, more than {MOST_COUNTS:,}")
+        for channel, steps in self.steps.items():
+            if {*map(type, steps)} - {str}:
+                raise ValueError(f"a step of the cutflow of {channel} has no name")
+            if len({*steps}) != len(steps):
+                raise ValueError(f"two steps of the cutflow of {channel} have the same name")
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Form) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @functools.cached_property
     def places(self) -> Mapping[str, slice]:
@@ -77,15 +89,12 @@ class Form:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read a form written by `to_json`; ValueError if it is none."""
         try:
-            form = cls(
+            return cls(
                 {key: Axis.from_uhi(one) for key, one in document["histograms"].items()},
                 {channel: tuple(steps) for channel, steps in document["cutflow"].items()},
             )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"not the form of a result: {error!r}") from error
-        if not all(isinstance(step, str) for steps in form.steps.values() for step in steps):
-            raise ValueError("a step of the cutflow has no name")
-        return form
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"not the form of a result: {type(error).__name__}") from error
 
     @classmethod
     def from_text(cls, text: bytes) -> Self:

@@ -12,12 +12,11 @@ import bisect
 import contextlib
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from higgsdemo.errors import Cause
 from higgsdemo.model.form import Form
@@ -48,7 +47,11 @@ class Output:
     bytes_read: int = 0
 
     def __post_init__(self) -> None:
-        _ = self.form  # ValueError where it is made, if there are too many bins
+        _ = self.form  # what is wrong with it is told where it is made
+        least = [one.counts.min() for one in self.histograms.values()]
+        least += [count for flow in self.cutflow.values() for _, count in flow]
+        if min(least, default=0) < 0:
+            raise ValueError("a count is negative")
 
     @functools.cached_property
     def form(self) -> Form:
@@ -80,7 +83,8 @@ class Result:
         (`Form.places`); `passed` are the counts of the cutflow (`Form.flow`).
         """
         output, form = self.output, self.output.form
-        counts = np.concatenate([np.zeros(0, np.int64), *map(self._counts, form.places)])
+        rows = [output.histograms[key].counts for key in form.places]
+        counts = np.concatenate([np.zeros(0, np.int64), *rows])
         (places,) = np.nonzero(counts)
         return {
             **self._named,
@@ -205,9 +209,6 @@ class Result:
             "sections_used": _sections_to_json(self.output.sections_used),
         }
 
-    def _counts(self, key: str) -> npt.NDArray[np.int64]:
-        return self.output.histograms[key].counts
-
 
 @contextlib.contextmanager
 def _reading(document: Mapping[str, Any]) -> Iterator[None]:
@@ -308,12 +309,14 @@ def merge_sections(one: Sections | None, other: Sections | None) -> Sections | N
     return merged
 
 
-def join_spans(joined: list[list[int]], more: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Return inclusive ranges, in order and apart, with more of them: their price is theirs.
+def join_spans(joined: list[list[int]], more: Iterable[list[int]]) -> list[list[int]]:
+    """Return inclusive ranges, in order and apart, with more of them: a few cost little.
 
     Ranges of `joined` that stay are the same lists; neither argument is changed.
     """
-    spans = [*joined]
+    spans, more = [*joined], sorted(more)
+    if len(more) > len(spans) // 8:  # putting them in one by one would cost more than all anew
+        spans, more = [], sorted([*spans, *more])
     for low, high in more:
         first = bisect.bisect_left(spans, [low])
         if first and spans[first - 1][1] + 1 >= low:

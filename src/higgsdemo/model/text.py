@@ -31,3 +31,13 @@ def to_json(document: Any) -> bytes:
 def canonical(document: Any) -> bytes:
     """Return `document` as the one JSON text that digests cover: sorted, without spaces, ASCII."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def is_canonical(text: bytes, document: Any) -> bool:
+    """Whether `text` is the canonical JSON of what was parsed from it: no key twice, say."""
+    try:
+        if text.isascii() and orjson.dumps(document, option=orjson.OPT_SORT_KEYS) == text:
+            return True  # where orjson writes ASCII, it writes what the standard library does
+    except TypeError:  # see to_json
+        pass
+    return canonical(document) == text

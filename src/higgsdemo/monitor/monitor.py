@@ -48,6 +48,7 @@ class Monitor:
         self._received = 0.0  # when the latest result was, by the ledger
         self._state = State()
         self._view: View | None = None
+        self._busy = False  # the last look had news
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +65,12 @@ class Monitor:
         return self._view
 
     def refresh(self) -> View:
-        """Take in what is new and return what is known now.
+        """Take in what is new, fit if it is time, and return what is known now; see `look`."""
+        view = self.look()
+        return self.fit() or view
+
+    def look(self) -> View:
+        """Take in what is new and return what is known now, with the fits made before.
 
         Raises RunError if the ledger cannot be read.
         """
@@ -73,14 +79,20 @@ class Monitor:
         if state is not None or self._view is None:
             self._state = state or self._state
             self._view = self._make(now)
-        if self._history.work(busy=state is not None):
-            self._view = replace(
-                self._view,
-                revision=self._view.revision + 1,
-                history=self._history.moments,
-                fit=self._history.latest,
-            )
+        self._busy = state is not None
         self._view = replace(self._view, at=now, rates=self._rates(now, self._view.counts))
+        return self._view
+
+    def fit(self) -> View | None:
+        """Make one of the fits that wait, if it is time; return what is known then."""
+        if self._view is None or not self._history.work(busy=self._busy):
+            return None
+        self._view = replace(
+            self._view,
+            revision=self._view.revision + 1,
+            history=self._history.moments,
+            fit=self._history.latest,
+        )
         return self._view
 
     def _first_read(self) -> State | None:

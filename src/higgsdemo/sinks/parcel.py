@@ -18,11 +18,12 @@ import zlib
 from typing import Any, NamedTuple
 
 from higgsdemo.errors import UsageError
-from higgsdemo.model import Failure, Result
-from higgsdemo.model.text import canonical, parse_json, to_json
+from higgsdemo.model import Failure, Form, Result
+from higgsdemo.model.text import canonical, is_canonical, parse_json, to_json
 
 PARCEL_SCHEMA = 2
 MAX_BYTES = 64 * 1024 * 1024  # unpacked; a result of 100 full histograms has 0.2 MB
+MAX_FORM_BYTES = 4 * 1024 * 1024  # of 100 histograms, 0.03 MB
 
 ENDING = ".jsonl.gz"
 PLAN = f"plan{ENDING}"  # where a run's plan is kept beside its results
@@ -38,14 +39,14 @@ class Parcel(NamedTuple):
     """What was in a parcel that is whole.
 
     `document` is that of a failure (`Failure.to_json`) or the packed one of a result, parsed but
-    not looked into; `text` is the JSON text of a result's packed document, `form` that of its form.
+    not looked into; `text` is the JSON text of a result's packed document.
     """
 
     run_id: str
     is_result: bool
     document: dict[str, Any]
     text: bytes = b""
-    form: bytes = b""
+    form: Form | None = None  # of a result
 
 
 def check_run_id(run_id: str) -> str:
@@ -105,7 +106,14 @@ def pack(outcome: Result | Failure, run_id: str) -> tuple[str, bytes]:
 
 def unpack(name: str, payload: bytes) -> Parcel:
     """Open a parcel; ParcelError unless it is whole, undamaged, and what its name says."""
-    (head, content), member = _lines(payload, 2)
+    try:
+        return _unpack(name, payload)
+    except RecursionError as error:
+        raise ParcelError("it is nested too deeply") from error
+
+
+def _unpack(name: str, payload: bytes) -> Parcel:
+    (head, content), member = _lines(payload, 2, MAX_BYTES)
     header = _object(head, "header")
     if header.get("parcel") != PARCEL_SCHEMA:
         raise ParcelError(f"parcel schema {header.get('parcel')!r}, not {PARCEL_SCHEMA}")
@@ -119,14 +127,15 @@ def unpack(name: str, payload: bytes) -> Parcel:
     if digest != rest.get("digest"):
         raise ParcelError("content and digest differ")
     document = _object(content, "content")
-    task = str(document.get("task"))
-    right = result_name(task, digest) if is_result else _failure_name(task, digest)
-    if name != right and not (is_name(name) and stem(name) == right):
-        raise ParcelError(f"it holds task {document.get('task')!r}, digest {digest[:16]}")
+    if not is_canonical(content, document):
+        raise ParcelError("the content is not written as it should be")
+    task, right = document.get("task"), result_name if is_result else _failure_name
+    if not isinstance(task, str) or not is_name(name) or stem(name) != right(task, digest):
+        raise ParcelError(f"it holds task {task!r}, digest {digest[:16]}")
     if not is_result:
         return Parcel(run_id, False, document)
-    form, form_digest = _form(member)
-    if form_digest != document.get("form"):
+    form = _form(member)
+    if form.digest != document.get("form"):
         raise ParcelError("content and form differ")
     if document.keys() & rest.keys():
         raise ParcelError("the header repeats a part of the content")
@@ -151,24 +160,27 @@ def _packed(*lines: bytes) -> bytes:
     return gzip.compress(b"\n".join([*lines, b""]), compresslevel=6, mtime=0)
 
 
-@functools.lru_cache(maxsize=64)
-def _form(member: bytes) -> tuple[bytes, str]:
-    """Return the line in a member of gzip, and its digest."""
-    (text,), rest = _lines(member, 1)
+@functools.lru_cache(maxsize=16)
+def _form(member: bytes) -> Form:
+    """Open the form of a result, a member of gzip: the same bytes in each result of its kind."""
+    (text,), rest = _lines(member, 1, MAX_FORM_BYTES)
     if rest:
         raise ParcelError("followed by something else")
-    return text, hashlib.sha256(text).hexdigest()
+    try:
+        return Form.from_text(text)
+    except ValueError as error:
+        raise ParcelError(str(error)) from error
 
 
-def _lines(payload: bytes, count: int) -> tuple[list[bytes], bytes]:
+def _lines(payload: bytes, count: int, most: int) -> tuple[list[bytes], bytes]:
     """Return the lines in the first member of gzip, and what comes after it."""
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        text = unpacker.decompress(payload, MAX_BYTES)
+        text = unpacker.decompress(payload, most)
     except zlib.error as error:
         raise ParcelError(f"not gzip, or damaged: {error}") from error
     if unpacker.unconsumed_tail:
-        raise ParcelError(f"more than {MAX_BYTES // 1024**2} MiB")
+        raise ParcelError(f"more than {most / 1024**2:.0f} MiB")
     if not unpacker.eof:
         raise ParcelError("truncated")
     *lines, end = text.split(b"\n", count)

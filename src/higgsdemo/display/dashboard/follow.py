@@ -67,8 +67,11 @@ class Follower:
                 with self._monitor() as monitor:
                     while not self._stop.is_set():
                         began = time.perf_counter()
-                        self._on_view(monitor.refresh())
+                        self._on_view(monitor.look())
                         took = time.perf_counter() - began
+                        if (fitted := monitor.fit()) is not None:
+                            self._on_view(fitted)
+                            continue  # it took long enough
                         every = min(max(EVERY_S, 4 * took), LONGEST_S)
                         self._stop.wait(max(every - took, REST_S))
             except HiggsdemoError as error:  # e.g. the ledger was moved away, or its disk is gone
