@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import hist
+import numpy as np
 import pytest
 import uhi.io.json
 import uhi.schema
@@ -47,6 +48,12 @@ def test_the_order_of_mappings_does_not_matter() -> None:
     assert other == FORM != Form(FORM.axes, {})
     assert {FORM: 1}[other] == 1
     assert [*other.places] == [*FORM.places]
+
+
+def test_any_number_is_written_in_one_way() -> None:
+    """Once a form that said 0 for 0.0 was refused by who got it."""
+    ours = Form({"a": Axis(np.int64(2), 0, np.float32(1))}, {})  # type: ignore[arg-type]
+    assert ours == Form({"a": Axis(2, 0.0, 1.0)}, {}) == Form.from_text(ours.text)
 
 
 def test_its_histograms_are_empty_ones_that_others_read() -> None:

@@ -53,9 +53,9 @@ class Axis:
         """Return an empty histogram over the axis in UHI schema 1, ready for JSON."""
         described = {
             "type": "regular",
-            "lower": self.lower,
-            "upper": self.upper,
-            "bins": self.bins,
+            "lower": float(self.lower),  # a workflow may have said 0
+            "upper": float(self.upper),
+            "bins": int(self.bins),
             "underflow": True,
             "overflow": True,
             "circular": False,

@@ -37,6 +37,8 @@ class Output:
     events left after each step, in order. `sections_seen` and `sections_used` are the
     luminosity sections met, and those left by the certified-sections mask (None: the input
     has no run and luminosityBlock, or is simulated). `bytes_read` is what was fetched.
+
+    Raises ValueError if a count is negative, or see `Form`.
     """
 
     events: int
