@@ -1,4 +1,6 @@
+import contextlib
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,17 @@ def test_no_run_at_all(higgsdemo: Call) -> None:
     said = higgsdemo("dashboard")
     assert said.status == 2
     assert "higgsdemo run" in said.err
+
+
+def test_a_ledger_that_cannot_be_read_is_told_at_once(higgsdemo: Call, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", "old")
+    with contextlib.closing(sqlite3.connect(run.path / "ledger.sqlite")) as ledger:
+        ledger.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+        ledger.commit()
+    said = higgsdemo("dashboard", "old", "--port", "0", "--no-open")
+    assert said.status == 1
+    assert "the ledger is older than this program" in said.err
+    assert "http://" not in said.out
 
 
 @pytest.mark.parametrize(

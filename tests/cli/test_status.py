@@ -52,6 +52,14 @@ def test_one_unreadable_run_does_not_hide_the_others(higgsdemo: Any, scripts: An
     assert "error" in higgsdemo("status", "--json").json["bad"]
 
 
+def test_a_run_that_cannot_be_read_is_a_run(higgsdemo: Any, scripts: Any) -> None:
+    higgsdemo("run", scripts(a={}), *HERE, "--run", "bad")
+    Path("runs/bad/ledger.sqlite").write_text("no ledger at all")
+    said = higgsdemo("status")
+    assert "bad: the ledger cannot be read" in said.out
+    assert "no runs" not in said.out
+
+
 def test_how_well_it_went_is_kept_and_shown(higgsdemo: Any, scripts: Any) -> None:
     higgsdemo("run", scripts(a={}, b={}), *HERE, "--run", "r", "--metrics-port", "0")
     said = higgsdemo("status", "r")

@@ -94,10 +94,12 @@ def dashboard(
             "give it as REDIS_PASSWORD in the environment"
         )
     made = find_run(runs, name, urls, storage.access() if urls else None)
+    manifest = made.manifest()
+    made.look().close()  # what cannot be read, or a wrong word, is told now, not on the page
     kept = made.record.get("storage", {})
     keys = storage.over(kept).access() if urls else None
     for one in open_sinks(urls, access=keys) if urls else []:
-        one.close()  # a wrong word is told now, not on the page
+        one.close()
     origins = frozenset(access.origin(one) for one in allow_origin or [])
     listening, found = access.listen(host, port)
     asked = access.FIRST_PORT if port is None else port
@@ -105,7 +107,6 @@ def dashboard(
         out.print(f"port {asked} is in use: took {found}")
     word = None if access.is_loopback(host) else access.token()
     ways = access.Ways(host, found, word)
-    manifest = made.manifest()
     page = Dashboard(
         made,
         manifest,

@@ -59,7 +59,8 @@ def status(
             errors = {known: {"error": why} for known, why in unreadable.items()}
             print_json({known: _counts(counts) for known, counts in found} | errors)
             return
-        print_table(runs_table(found, runs))
+        if found or not unreadable:
+            print_table(runs_table(found, runs))
         for known, why in unreadable.items():
             out.print(f"[yellow]{escape(plain(known))}:[/] {escape(plain(why))}")
         return
