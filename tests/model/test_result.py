@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import itertools
 import json
 from typing import Any
 
@@ -11,30 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higgsdemo.errors import Cause
 from higgsdemo.model import (
     Axis,
-    Failure,
     Form,
     Histogram,
     Output,
     Result,
-    Sections,
-    count_sections,
-    join_spans,
-    merge_sections,
-    sections_of,
 )
-from higgsdemo.model.result import MOST_MESSAGE, MOST_TRACEBACK
-from higgsdemo.sinks import unpack
-from higgsdemo.sinks.parcel import pack
+from tests.model.test_sections import packed, pairs
 
 QUICK = settings(max_examples=60, deadline=None)
 AXES = (Axis(3, 0.0, 3.0, "m4l", "GeV"), Axis(2, -1.0, 1.0, "y", ""))
-
-UINT32 = st.integers(0, 2**32 - 1)
-NEAR = st.integers(0, 6) | st.integers(2**32 - 4, 2**32 - 1)  # neighbours, also across runs
-pairs = st.lists(st.tuples(st.integers(0, 3) | UINT32, NEAR | UINT32), max_size=30)
 
 words = st.text(max_size=8)
 numbers = st.integers(0, 10**12)
@@ -69,11 +55,6 @@ results = st.builds(
         words.filter(lambda word: word != "bytes_read"), st.floats(allow_nan=False), max_size=2
     ),
 )
-
-
-def packed(given: list[tuple[int, int]]) -> Sections:
-    runs, numbers = zip(*given, strict=True) if given else ((), ())
-    return sections_of(np.array(runs, dtype=np.uint32), np.array(numbers, dtype=np.uint32))
 
 
 def example() -> Result:
@@ -289,151 +270,3 @@ def test_result_without_digest_is_refused_with_value_error() -> None:
 def test_newer_schema_is_named() -> None:
     with pytest.raises(ValueError, match="result schema 3, not 2"):
         Result.from_json(example().to_json() | {"schema": 3})
-
-
-# -- failures -------------------------------------------------------------------------------------
-
-
-def test_a_million_log_lines_are_no_message_and_their_end_is_kept() -> None:
-    lines = "\n".join(f"line {number}" for number in range(1_000_000))
-    failure = Failure("0" * 16, Cause.BUG, lines, lines)
-    for text, most in ((failure.message, MOST_MESSAGE), (failure.traceback, MOST_TRACEBACK)):
-        assert text is not None
-        assert len(text) <= most
-        assert text.startswith("line 0\nline 1\n")
-        assert text.endswith("\nline 999999")
-        assert "left out" in text
-    again = Failure.from_json(json.loads(json.dumps(failure.to_json())))
-    assert again == failure  # and it is not cut anew
-    name, payload = pack(failure, "run")
-    assert len(payload) < 300_000
-    assert unpack(name, payload).document == failure.to_json()
-    short = Failure("0" * 16, Cause.BUG, "x" * MOST_MESSAGE)
-    assert short.message == "x" * MOST_MESSAGE
-
-
-@pytest.mark.parametrize("cause", Cause)
-def test_failure_round_trip(cause: Cause) -> None:
-    failure = Failure("t", cause, "it broke", "Traceback ...", {"host": "here"})
-    again = Failure.from_json(json.loads(json.dumps(failure.to_json())))
-    assert again == failure
-    assert again.cause is cause
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {},
-        None,
-        [],
-        {"task": "t"},
-        Failure("t", Cause.BUG, "m").to_json() | {"cause": "weather"},
-        Failure("t", Cause.BUG, "m").to_json() | {"provenance": 3},
-    ],
-)
-def test_what_is_not_a_failure_is_refused_with_value_error(document: Any) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the messages differ
-        Failure.from_json(document)
-
-
-# -- luminosity sections, against sets of pairs ---------------------------------------------------
-
-
-def unpacked(sections: Sections) -> set[tuple[int, int]]:
-    """Return the pairs, of packed sections that are not too many."""
-    return {
-        (run, number)
-        for run, spans in sections.items()
-        for low, high in spans
-        for number in range(low, high + 1)
-    }
-
-
-def is_canonical(sections: Sections) -> bool:
-    return list(sections) == sorted(sections) and all(
-        spans
-        and all(low <= high for low, high in spans)
-        and all(one[1] + 1 < other[0] for one, other in itertools.pairwise(spans))
-        for spans in sections.values()
-    )
-
-
-@settings(max_examples=150, deadline=None)
-@given(pairs)
-def test_sections_of_is_the_set_of_pairs(given: list[tuple[int, int]]) -> None:
-    sections = packed(given)
-    assert unpacked(sections) == set(given)
-    assert count_sections(sections) == len(set(given))
-    assert is_canonical(sections)
-
-
-@QUICK
-@given(pairs, pairs, pairs)
-def test_merge_sections_is_the_union(
-    one: list[tuple[int, int]], two: list[tuple[int, int]], three: list[tuple[int, int]]
-) -> None:
-    merged = merge_sections(packed(one), packed(two))
-    assert merged == packed(one + two) == merge_sections(packed(two), packed(one))
-    assert merge_sections(merged, packed(three)) == packed(one + two + three)
-    assert merge_sections(merged, merged) == merged
-
-
-@QUICK
-@given(pairs, st.lists(pairs, max_size=5))
-def test_ranges_are_joined_a_few_at_a_time_as_all_at_once(
-    given: list[tuple[int, int]], more: list[list[tuple[int, int]]]
-) -> None:
-    spans = packed(given).get(1, [])
-    expected = unpacked({1: spans})
-    for some in more:
-        added = packed(some).get(1, [])
-        before = [list(one) for one in spans]
-        joined = join_spans(spans, added)
-        assert spans == before
-        expected |= unpacked({1: added})
-        spans = joined
-        assert is_canonical({1: spans} if spans else {})
-    if spans and sum(high - low for low, high in spans) < 10_000:
-        assert unpacked({1: spans}) == expected
-
-
-def test_many_ranges_from_last_to_first_are_joined_soon() -> None:
-    backwards = [[number, number] for number in range(400_000, 0, -2)]
-    assert len(join_spans([], backwards)) == 200_000  # once a matter of minutes
-
-
-def test_last_section_of_a_run_is_no_neighbour_of_the_next_run() -> None:
-    # packed once as {1: [[4294967295, 0]]}
-    assert packed([(1, 2**32 - 1), (2, 0)]) == {1: [[2**32 - 1, 2**32 - 1]], 2: [[0, 0]]}
-
-
-def test_run_numbers_beyond_int32() -> None:
-    assert packed([(2**32 - 1, 5)]) == {2**32 - 1: [[5, 5]]}
-
-
-@pytest.mark.parametrize("kind", [np.int32, np.uint32, np.int64, np.uint64])
-def test_sections_in_any_integer_type(kind: type) -> None:
-    runs, numbers = np.array([2, 1, 1, 2], dtype=kind), np.array([7, 3, 2, 7], dtype=kind)
-    assert sections_of(runs, numbers) == {1: [[2, 3]], 2: [[7, 7]]}
-
-
-def test_unknown_sections_give_way() -> None:
-    known = {1: [[1, 2]]}
-    assert merge_sections(None, None) is None
-    assert merge_sections(known, None) == merge_sections(None, known) == known
-    assert merge_sections({}, None) == {}
-    assert count_sections(None) == count_sections({}) == 0
-
-
-def test_merging_changes_neither() -> None:
-    one, other = {1: [[1, 2]]}, {1: [[3, 4]], 2: [[1, 1]]}
-    merged = merge_sections(one, other)
-    merged[1][0][1] = 99
-    merged[2][0][1] = 99
-    assert one == {1: [[1, 2]]}
-    assert other == {1: [[3, 4]], 2: [[1, 1]]}
-
-
-def test_run_without_sections_is_no_run() -> None:
-    # an empty list of ranges, as certified-sections files may have, was an IndexError
-    assert merge_sections({1: []}, {2: [[1, 1]]}) == {2: [[1, 1]]}

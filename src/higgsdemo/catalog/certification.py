@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from higgsdemo.errors import UsageError
-from higgsdemo.model.result import Sections, merge_sections
+from higgsdemo.model.sections import Sections, merge_sections
 
 _LARGEST = 2**31 - 1  # run and luminosityBlock fit an Int_t in every CMS tree
 _SHAPE = 'a golden JSON looks like {"190645": [[10, 110]], "190704": [[1, 3], [5, 9]]}'

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from higgsdemo.errors import UsageError, nearest
-from higgsdemo.model.result import Sections, count_sections, merge_sections
+from higgsdemo.model.sections import Sections, count_sections, merge_sections
 from higgsdemo.model.totals import SampleTotals, Totals
 
 Keys = npt.NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Results and failures: what one attempt at a task gives, and their JSON form.
+"""Results: what a task gives, and its JSON forms.
 
 The content of a result (what its digest covers) does not depend on where or when it was made;
 `provenance` and `counters` do, and are outside the digest. A result has two documents: the packed
@@ -8,25 +8,23 @@ its form (`Form`) by digest. The other one, for people and their programs, expla
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from higgsdemo.errors import Cause
 from higgsdemo.model.form import Form
 from higgsdemo.model.histogram import Histogram
+from higgsdemo.model.sections import Sections, sections_from_json, sections_to_json
 from higgsdemo.model.text import canonical
 
 RESULT_SCHEMA = 2
 
 Cutflow = tuple[tuple[str, int], ...]
-Sections = dict[int, list[list[int]]]  # run -> inclusive ranges of luminosity sections
 
 
 @dataclass(frozen=True)
@@ -174,8 +172,8 @@ class Result:
             events=document["events"],
             histograms=histograms,
             cutflow=cutflow,
-            sections_seen=_sections_from_json(document["sections_seen"]),
-            sections_used=_sections_from_json(document["sections_used"]),
+            sections_seen=sections_from_json(document["sections_seen"]),
+            sections_used=sections_from_json(document["sections_used"]),
             bytes_read=int(counters.pop("bytes_read", 0)),
         )
         result = cls(
@@ -207,8 +205,8 @@ class Result:
     @property
     def _sections(self) -> dict[str, Any]:
         return {
-            "sections_seen": _sections_to_json(self.output.sections_seen),
-            "sections_used": _sections_to_json(self.output.sections_used),
+            "sections_seen": sections_to_json(self.output.sections_seen),
+            "sections_used": sections_to_json(self.output.sections_used),
         }
 
 
@@ -221,128 +219,3 @@ def _reading(document: Mapping[str, Any]) -> Iterator[None]:
         yield
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
         raise ValueError(f"not a result: {error!r}") from error
-
-
-MOST_MESSAGE, MOST_TRACEBACK = 20_000, 200_000
-"""Characters of a failure that are kept: a million log lines are no message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failed attempt: the cause, the message for people, and the traceback of a bug.
-
-    Of words without end, begin and end are kept, and it is said how much was left out.
-    """
-
-    task_id: str
-    cause: Cause
-    message: str
-    traceback: str | None = None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, most in (("message", MOST_MESSAGE), ("traceback", MOST_TRACEBACK)):
-            text = getattr(self, name)
-            if isinstance(text, str) and len(text) > most:
-                object.__setattr__(self, name, _shortened(text, most))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the failure as a JSON-ready document."""
-        return {
-            "task": self.task_id,
-            "cause": str(self.cause),
-            "message": self.message,
-            "traceback": self.traceback,
-            "provenance": dict(self.provenance),
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Failure:
-        """Read a failure written by `to_json`; ValueError if it is not one."""
-        try:
-            return cls(
-                document["task"],
-                Cause(document["cause"]),
-                document["message"],
-                document["traceback"],
-                dict(document["provenance"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a failure: {error!r}") from error
-
-
-def _shortened(text: str, most: int) -> str:
-    """Return the begin and, of a traceback the more telling part, the end of a long text."""
-    begin, end = text[: most // 4], text[-(most - most // 4 - 100) :]
-    left_out = len(text) - len(begin) - len(end)
-    lines = text.count("\n", len(begin), len(text) - len(end))
-    return f"{begin}\n... {left_out:,} characters, {lines:,} line ends left out ...\n{end}"
-
-
-def sections_of(runs: np.ndarray[Any, Any], sections: np.ndarray[Any, Any]) -> Sections:
-    """Pack (run, luminosity section) pairs, any order and repeated, into inclusive ranges.
-
-    Both are unsigned 32-bit numbers, as in the branches `run` and `luminosityBlock`.
-    """
-    if runs.size == 0:
-        return {}
-    keys = (runs.astype(np.uint64) << np.uint64(32)) | sections.astype(np.uint64)
-    changed = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-    keys = np.unique(keys[np.append(0, changed)])
-    # The last section there can be and section 0 of the next run are neighbours in `keys` only.
-    same_run = keys[1:] >> np.uint64(32) == keys[:-1] >> np.uint64(32)
-    cuts = np.flatnonzero((np.diff(keys) != 1) | ~same_run) + 1
-    packed: Sections = {}
-    begins, ends = keys[np.append(0, cuts)], keys[np.append(cuts, keys.size) - 1]
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        packed.setdefault(begin >> 32, []).append([begin & 0xFFFFFFFF, end & 0xFFFFFFFF])
-    return packed
-
-
-def merge_sections(one: Sections | None, other: Sections | None) -> Sections | None:
-    """Return the union of two sets of sections; None (unknown) gives way."""
-    if one is None or other is None:
-        return other if one is None else one
-    merged: Sections = {}
-    for run in sorted({*one, *other}):
-        spans = join_spans([], [*one.get(run, []), *other.get(run, [])])
-        if spans:  # there may be none, as in certified-sections files
-            merged[run] = spans
-    return merged
-
-
-def join_spans(joined: list[list[int]], more: Iterable[list[int]]) -> list[list[int]]:
-    """Return inclusive ranges, in order and apart, with more of them: a few cost little.
-
-    Ranges of `joined` that stay are the same lists; neither argument is changed.
-    """
-    spans, more = [*joined], sorted(more)
-    if len(more) > len(spans) // 8:  # putting them in one by one would cost more than all anew
-        spans, more = [], sorted([*spans, *more])
-    for low, high in more:
-        first = bisect.bisect_left(spans, [low])
-        if first and spans[first - 1][1] + 1 >= low:
-            first -= 1
-        last = first
-        while last < len(spans) and spans[last][0] <= high + 1:
-            low, high = min(low, spans[last][0]), max(high, spans[last][1])
-            last += 1
-        spans[first:last] = [[low, high]]
-    return spans
-
-
-def count_sections(sections: Sections | None) -> int:
-    """Return how many luminosity sections there are."""
-    return sum(high - low + 1 for spans in (sections or {}).values() for low, high in spans)
-
-
-def _sections_to_json(sections: Sections | None) -> dict[str, list[list[int]]] | None:
-    if sections is None:
-        return None
-    return {str(run): spans for run, spans in sorted(sections.items())}
-
-
-def _sections_from_json(document: Mapping[str, list[list[int]]] | None) -> Sections | None:
-    if document is None:
-        return None
-    return {int(run): spans for run, spans in document.items()}

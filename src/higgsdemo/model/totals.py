@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from higgsdemo.model.histogram import Histogram
-from higgsdemo.model.result import Cutflow, Sections
+from higgsdemo.model.result import Cutflow
 from higgsdemo.model.sample import Sample
+from higgsdemo.model.sections import Sections
 
 
 @dataclass(frozen=True)

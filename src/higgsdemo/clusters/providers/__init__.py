@@ -4,9 +4,9 @@
 whatever a kubeconfig names. What only one of them needs is imported when it is asked for.
 """
 
-from higgsdemo.clusters.providers.choose import PROVIDERS, Wishes, open_provider
+from higgsdemo.clusters.providers.choose import PROVIDERS, open_provider
 from higgsdemo.clusters.providers.drive import Ended, Step, create_all, delete_all
-from higgsdemo.clusters.providers.protocol import Found, Provider, State, Wanted
+from higgsdemo.clusters.providers.protocol import Found, Provider, State, Wanted, Wishes
 
 __all__ = [
     "PROVIDERS",

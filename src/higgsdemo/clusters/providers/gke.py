@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from higgsdemo.clusters.kubeconfig import Entry
-from higgsdemo.clusters.providers.choose import Wishes
-from higgsdemo.clusters.providers.protocol import LABEL, VALUE, Found, State, Wanted
+from higgsdemo.clusters.providers.protocol import LABEL, VALUE, Found, State, Wanted, Wishes
 from higgsdemo.errors import CredentialsError, HiggsdemoError, TransientError, UsageError
 from higgsdemo.storage.extras import optional
 

@@ -16,8 +16,7 @@ from typing import Any
 import yaml
 
 from higgsdemo.clusters.kubeconfig import Entry
-from higgsdemo.clusters.providers.choose import Wishes
-from higgsdemo.clusters.providers.protocol import Found, State, Wanted
+from higgsdemo.clusters.providers.protocol import Found, State, Wanted, Wishes
 from higgsdemo.errors import HiggsdemoError, UsageError
 
 MOST_NODES = 10  # each is a container with a kubelet and a container runtime of its own

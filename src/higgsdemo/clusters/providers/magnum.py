@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from higgsdemo.clusters.kubeconfig import Entry
-from higgsdemo.clusters.providers.choose import Wishes
-from higgsdemo.clusters.providers.protocol import LABEL, VALUE, Found, State, Wanted
+from higgsdemo.clusters.providers.protocol import LABEL, VALUE, Found, State, Wanted, Wishes
 from higgsdemo.errors import CredentialsError, HiggsdemoError, TransientError, UsageError, nearest
 from higgsdemo.storage.extras import optional
 

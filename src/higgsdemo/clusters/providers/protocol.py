@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from higgsdemo.clusters.kubeconfig import Entry
@@ -19,6 +20,26 @@ class State(StrEnum):
     READY = "ready"
     DELETING = "deleting"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the providers can be told; each reads what concerns it.
+
+    `version` is that of Kubernetes (empty: the provider's choice), `location` a region or zone
+    of GKE, `template` a cluster template of Magnum, `keypair` the name of an SSH key there,
+    `cloud` a name in clouds.yaml, `image` a node image of kind.
+    """
+
+    project: str = ""
+    location: str = "europe-west4"
+    spot: bool = False
+    version: str = ""
+    template: str = ""
+    keypair: str = ""
+    cloud: str = ""
+    image: str = ""
+    kubeconfig: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
