@@ -95,7 +95,12 @@ def test_second_result_with_another_digest_is_an_alarm_and_no_overwrite(
 
 @pytest.mark.parametrize(
     "change",
-    ["DELETE FROM forms", "UPDATE forms SET document = '{}'", "UPDATE forms SET document = x'00'"],
+    [
+        "DELETE FROM forms",
+        "UPDATE forms SET document = '{}'",
+        "UPDATE forms SET document = x'00'",
+        """UPDATE forms SET document = '{"cutflow":{},"histograms":{}}'""",  # another one
+    ],
 )
 def test_a_ledger_whose_form_is_damaged(tmp_path: Path, change: str) -> None:
     (task,) = make_tasks(1)
@@ -231,7 +236,7 @@ def test_damaged_ledger_is_told_and_closed(tmp_path: Path, no_leak: None, conten
 
 @pytest.mark.parametrize(
     ("schema", "said", "hint"),
-    [("99", "newer", "update higgsdemo"), ("1", "older", "run it anew")],
+    [("99", "newer", "update higgsdemo"), ("1", "older", "run it anew, under another name")],
 )
 def test_ledger_of_another_version(
     tmp_path: Path, no_leak: None, schema: str, said: str, hint: str
@@ -244,8 +249,7 @@ def test_ledger_of_another_version(
     with pytest.raises(RunError, match=f"{said} than this program") as caught:
         Ledger.open(path)
     assert caught.value.why == f"schema {schema}, this program knows 2"
-    assert caught.value.hint is not None
-    assert hint in caught.value.hint
+    assert caught.value.hint == hint
 
 
 def test_ledger_without_a_schema_number(tmp_path: Path, no_leak: None) -> None:

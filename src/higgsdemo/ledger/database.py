@@ -370,9 +370,10 @@ class Ledger:
         if digest not in self._forms:
             with self.readable():
                 ((text,),) = self.ask("SELECT document FROM forms WHERE digest = ?", digest)
-                self._forms[digest] = form = Form.from_text(str(text).encode())
+                form = Form.from_text(str(text).encode())
                 if form.digest != digest:
                     raise ValueError(f"form {digest} is another one")
+                self._forms[digest] = form
         return self._forms[digest]
 
     def digests(self) -> list[tuple[str, str]]:
