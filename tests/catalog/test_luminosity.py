@@ -29,6 +29,7 @@ from higgsdemo.model import (
     merge_sections,
     sections_of,
 )
+from tests.model.sections import unpacked
 
 BRILCALC = """\
 #Data tag : v1 , Norm tag: None
@@ -199,15 +200,6 @@ values = st.dictionaries(
 )
 
 
-def listed(sections: Sections) -> set[tuple[int, int]]:
-    return {
-        (run, number)
-        for run, ranges in sections.items()
-        for low, high in ranges
-        for number in range(low, high + 1)
-    }
-
-
 @settings(max_examples=200, deadline=None)
 @given(values, some_sections, some_sections, st.booleans())
 def test_the_same_as_one_section_after_the_other(
@@ -216,13 +208,13 @@ def test_the_same_as_one_section_after_the_other(
     certified: Sections,
     masked: bool,
 ) -> None:
-    wanted = listed(sections) & (listed(certified) if masked else listed(sections))
+    wanted = unpacked(sections) & (unpacked(certified) if masked else unpacked(sections))
     got = integrated(made(content), sections, certified if masked else None)
     found = wanted & content.keys()
     assert got.delivered_pb == math.fsum(content[key][0] for key in found)
     assert got.recorded_pb == math.fsum(content[key][1] for key in found)
     assert got.sections == len(found)
-    assert listed(got.missing) == wanted - found
+    assert unpacked(got.missing) == wanted - found
     assert got.missing == merge_sections(got.missing, {})  # sorted, joined
 
 
@@ -230,7 +222,7 @@ def test_the_same_as_one_section_after_the_other(
 @given(some_sections, some_sections)
 def test_the_intersection_is_that_of_sets(one: Sections, other: Sections) -> None:
     both = intersection(one, other)
-    assert listed(both) == listed(one) & listed(other)
+    assert unpacked(both) == unpacked(one) & unpacked(other)
     assert both == intersection(other, one)
     assert both == (merge_sections(both, {}) or {})
 
@@ -259,7 +251,7 @@ def era(
     certified = {
         run: spans for run, spans in load_sections(golden).items() if 193833 <= run <= 196531
     }
-    pairs = np.array(sorted(listed(certified)))
+    pairs = np.array(sorted(unpacked(certified)))
     random = np.random.default_rng(2012)
     sections = {}
     lines = ["#run:fill,ls,time,beamstatus,E(GeV),delivered(/ub),recorded(/ub),avgpu,source"]

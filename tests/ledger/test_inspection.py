@@ -1,6 +1,5 @@
 """What is not taken for a result of a run."""
 
-import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from higgsdemo.ledger import Ledger, Merger
 from higgsdemo.ledger.inspection import Inspector
 from higgsdemo.model import Histogram, Result
 from higgsdemo.sinks import Parcel, ParcelError
+from tests.documents import put
 from tests.ledger.builders import (
     AXIS,
     SAMPLES,
@@ -56,15 +56,8 @@ def test_right_results_pass(ledger: Ledger) -> None:
 
 def changed(path: str, value: object) -> dict[str, Any]:
     """Return DOCUMENT with another value at `path`; Ellipsis takes the key away."""
-    document: dict[str, Any] = copy.deepcopy(DOCUMENT)
-    *way, last = path.split("//")
-    place: Any = document
-    for key in way:
-        place = place[int(key)] if isinstance(place, list) else place[key]
-    if value is ...:
-        del place[last]
-    else:
-        place[int(last) if isinstance(place, list) else last] = value
+    way = (int(key) if key.isdigit() else key for key in path.split("//"))
+    document: dict[str, Any] = put(DOCUMENT, tuple(way), value)
     return document
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from higgsdemo.model import Axis, Form
 from higgsdemo.model.form import MOST_COUNTS
+from tests.documents import put
 
 FORM = Form(
     {"4mu/m4l": Axis(3, 70.0, 79.0, "m4l", "GeV"), "4e/y": Axis(2, 0.0, 1.0)},
@@ -87,16 +88,8 @@ def test_its_histograms_are_empty_ones_that_others_read() -> None:
     ids=str,
 )
 def test_what_is_no_form(path: tuple[Any, ...], value: Any) -> None:
-    document: Any = copy.deepcopy(FORM.to_json())
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    if value is ...:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
     with pytest.raises(ValueError):  # noqa: PT011 - the messages differ
-        Form.from_json(document)
+        Form.from_json(put(FORM.to_json(), path, value))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Results: the digest covers the content and nothing else; damage is refused."""
 
-import copy
 import dataclasses
 import json
 from typing import Any
@@ -17,7 +16,8 @@ from higgsdemo.model import (
     Output,
     Result,
 )
-from tests.model.test_sections import packed, pairs
+from tests.documents import put
+from tests.model.sections import packed, pairs
 
 QUICK = settings(max_examples=60, deadline=None)
 AXES = (Axis(3, 0.0, 3.0, "m4l", "GeV"), Axis(2, -1.0, 1.0, "y", ""))
@@ -195,18 +195,6 @@ def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     for key, value in inner:
         found += places(value, (*path, key))
     return found
-
-
-def put(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    changed = copy.deepcopy(document)
-    where = changed
-    for key in path[:-1]:
-        where = where[key]
-    if value is ...:
-        del where[path[-1]]
-    else:
-        where[path[-1]] = value
-    return changed
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from higgsdemo.model.text import parse_json
+from higgsdemo.model.text import canonical, is_canonical, parse_json
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,31 @@ def test_integers_stay_integers() -> None:
 def test_what_is_no_json(text: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - of many kinds
         parse_json(text)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"b": [1, 2.5, "ü", None, True], "a": {"c": -(2**53)}},
+        {"lone surrogate": "\ud800", "delete": "\x7f", "escape": "\x1b"},
+        {"counters": {"wall_s": float("inf"), "small": 1e-7, "large": 1e22}},
+    ],
+)
+def test_canonical_text_is_known_as_such(document: object) -> None:
+    text = canonical(document)
+    assert is_canonical(text, parse_json(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1} ',
+        b'{"a": 1}',
+        b'{"b":1,"a":2}',
+        b'{"a":1,"a":2}',
+        b'{"a":1.50}',
+        '{"ü":1}'.encode(),
+    ],
+)
+def test_what_is_written_otherwise_is_not_canonical(text: bytes) -> None:
+    assert not is_canonical(text, parse_json(text))

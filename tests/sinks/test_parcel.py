@@ -27,8 +27,6 @@ from tests.ledger.builders import make_task, result_of
 RESULT = result_of(make_task(3), sections_seen={194050: [[1, 7]]})
 NAME, PAYLOAD = pack(RESULT, "r1")
 FORM = gzip.compress(RESULT.output.form.text + b"\n", compresslevel=6, mtime=0)
-
-
 OTHER = Form(RESULT.output.form.axes, {})
 
 
@@ -126,7 +124,7 @@ def test_what_cannot_be_a_run(run: str) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 100, len(PAYLOAD) - 9, len(PAYLOAD) - 1])
 def test_cut_off(cut: int) -> None:
-    with pytest.raises(ParcelError, match=r"truncated|not gzip|no form|something else"):
+    with pytest.raises(ParcelError, match=r"truncated|not gzip"):
         unpack(NAME, PAYLOAD[:cut])
 
 

@@ -61,7 +61,7 @@ class Inspector:
         ParcelError says why it cannot be one of this run.
         """
         document, task = parcel.document, self.task_of(parcel)
-        if repr(document.get("schema")) != repr(RESULT_SCHEMA):
+        if repr(document.get("schema")) != repr(RESULT_SCHEMA):  # 2.0 is another
             raise ParcelError(f"result schema {document.get('schema')!r}, not {RESULT_SCHEMA}")
         if document.keys() != _KEYS:
             raise ParcelError(f"not a result: {sorted(document.keys() ^ _KEYS)}")

@@ -81,8 +81,8 @@ class Form:
     def to_json(self) -> dict[str, Any]:
         """Return the form as a JSON-ready document."""
         return {
-            "histograms": {key: axis.to_uhi() for key, axis in sorted(self.axes.items())},
-            "cutflow": {channel: list(steps) for channel, steps in sorted(self.steps.items())},
+            "histograms": {key: axis.to_uhi() for key, axis in self.axes.items()},
+            "cutflow": {channel: list(steps) for channel, steps in self.steps.items()},
         }
 
     @classmethod

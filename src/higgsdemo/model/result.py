@@ -96,9 +96,14 @@ class Result:
         }
 
     @functools.cached_property
+    def text(self) -> bytes:
+        """The content as canonical JSON."""
+        return canonical(self.content)
+
+    @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the content: equal for any two right executions of the task."""
-        return hashlib.sha256(canonical(self.content)).hexdigest()
+        """SHA-256 of `text`: equal for any two right executions of the task."""
+        return hashlib.sha256(self.text).hexdigest()
 
     @property
     def about(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def pack(outcome: Result | Failure, run_id: str) -> tuple[str, bytes]:
     """Return (name, bytes) of an outcome."""
     header: dict[str, Any] = {"parcel": PARCEL_SCHEMA, "run": check_run_id(run_id)}
     if isinstance(outcome, Result):
-        content, form = canonical(outcome.content), _packed(outcome.output.form.text)
+        content, form = outcome.text, _packed(outcome.output.form.text)
         header["result"] = outcome.about
         name = result_name(outcome.task_id, outcome.digest)
     else:
